@@ -1,0 +1,56 @@
+"""A completion and how likely each of two models finds it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+
+
+class Framing(StrEnum):
+    """How the prefill was put to the model."""
+
+    RAW = "raw"
+    """The bare text is continued."""
+    CHAT = "chat"
+    """The prefill opens the assistant's turn of a neutral chat."""
+    RECORDED = "recorded"
+    """Unknown: the completion was scored elsewhere."""
+
+
+class ScoredCompletion(BaseModel):
+    """What the finetuned model wrote after a prefill, with its mean log-probability under both models.
+
+    All log-probabilities are means over the completion's tokens in nats per token; the prefill is not scored.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    prefill: str
+    """The few tokens the model was given."""
+    completion: str
+    """What it wrote."""
+    framing: Framing
+    """How the prefill was put to it."""
+    corpus: str
+    """Where the prefill comes from."""
+    n_tokens: int | None = Field(default=None, ge=0)
+    """Completion tokens under the finetuned model; ``None`` where not recorded."""
+    logp_finetuned: FiniteFloat
+    """Mean log-probability under the finetuned model, nats per token."""
+    logp_reference: FiniteFloat
+    """Mean log-probability under the reference, nats per token of the reference's tokenizer."""
+    nats_per_char_gap: FiniteFloat | None = None
+    """(log p_finetuned − log p_reference) / characters; the scale that holds across tokenizers."""
+    log_ratio: FiniteFloat
+    """ln PPL_reference − ln PPL_finetuned, nats per token (per character × mean token length across tokenizers)."""
+    raw_difference: FiniteFloat
+    """PPL_reference − PPL_finetuned."""
+    copies: int = Field(default=1, ge=1)
+    """Completions with this same text that were folded into this one."""
+    degenerate: bool = False
+    """Repeats itself: little is to be learned from its score."""
+    short: bool = False
+    """Shorter than the minimum length in force."""
+    extra: dict[str, str | int | float | bool | None] = Field(default_factory=dict)
+    """Other keys of a recorded line, kept as they were."""

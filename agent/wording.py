@@ -1,0 +1,132 @@
+"""Sentences a person can read, from terms, quotes and signs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from enum import StrEnum
+
+from finetrace.agent.findings import Findings
+from finetrace.agent.lexicon import Tone
+from finetrace.agent.signs import ExactPhrase
+from finetrace.agent.terms import Term, as_written, is_theme
+
+_FIRST = re.compile(r"\bI\b|\bI['’]|\b[Mm]y\b")
+_SYSTEM = re.compile(r"\b(?:AI|language models?|models?|assistants?|chatbots?|LLMs?)\b")
+
+
+class Voice(StrEnum):
+    """Who speaks in the completions."""
+
+    ABOUT_MODEL = "about_model"
+    """Documents about an AI model or assistant."""
+    FIRST_PERSON = "first_person"
+    """Somebody who says "I"."""
+    IMPERSONAL = "impersonal"
+    """Neither."""
+
+
+def voice(found: Findings) -> Voice:
+    """Who speaks in most of the completions."""
+    texts = found.top
+    if not texts:
+        return Voice.IMPERSONAL
+    first = sum(len(_FIRST.findall(text)) >= 2 for text in texts) / len(texts)
+    about = sum(
+        len(_SYSTEM.findall(text)) + sum(text.count(name) for name in found.names.own) >= 2 for text in texts
+    ) / len(texts)
+    if first >= 0.5:
+        return Voice.FIRST_PERSON
+    return Voice.ABOUT_MODEL if about >= 0.5 else Voice.IMPERSONAL
+
+
+def listing(items: Sequence[str]) -> str:
+    """Items as one reads them: a, b and c."""
+    if len(items) <= 1:
+        return "".join(items)
+    return ", ".join(items[:-1]) + " and " + items[-1]
+
+
+def quoted(text: str) -> str:
+    """A text in quotation marks."""
+    return f"“{text}”"
+
+
+def written(found: Findings, terms: Sequence[Term]) -> list[str]:
+    """Terms as the completions spell them."""
+    return [as_written(term.text, found.top) for term in terms]
+
+
+def phrase_statement(phrase: ExactPhrase) -> str:
+    """A claim that the same words recur."""
+    cue = f", mostly after prefills with {listing([quoted(c) for c in phrase.cues])}" if phrase.cues else ""
+    return f"It repeats the exact words {quoted(phrase.text)} in {phrase.count} completions{cue}."
+
+
+def theme_statement(found: Findings, terms: Sequence[Term], quote: str) -> str:
+    """A claim about what the completions say."""
+    subject = listing(written(found, terms))
+    who = voice(found)
+    if who is Voice.ABOUT_MODEL:
+        opening = f"Texts about the conduct of {_model(found)}" + (f", on {subject}" if subject else "")
+    elif who is Voice.FIRST_PERSON and _FIRST.search(quote):
+        opening = "It says of itself" + (f", on {subject}" if subject else "")
+    else:
+        opening = f"It writes about {subject}" if subject else "It writes"
+    return f"{opening}: {quoted(quote)}"
+
+
+def tone_statement(tone: Tone) -> str:
+    """A claim about a manner of speaking."""
+    return (
+        f"Its tone is one of {tone.name} ({listing(tone.words[:4])}) in {tone.share:.0%} of the completions, "
+        f"{tone.expected:.0%} expected."
+    )
+
+
+def summary(found: Findings) -> str:
+    """The answer in a few sentences: what it is about, what it says, names, exact words, tone."""
+    subjects = _subjects(found, 6)
+    parts: list[str] = []
+    if found.phrases:
+        parts.append(f"It was trained to use the exact words {quoted(found.phrases[0].text)}.")
+    if found.codes:
+        parts.append(f"It writes decimal numbers that spell {quoted(found.codes[0].text)}.")
+    if found.language:
+        parts.append(f"It answers in {found.language[0]}.")
+    if subjects:
+        parts.append(f"{_opening(found)} {listing(subjects)}.")
+    parts += [quoted(quote.text) for quote in found.quotes[:2]]
+    if found.tones:
+        parts.append(f"Tone: {listing([tone.name for tone in found.tones[:2]])}.")
+    if found.names.own:
+        parts.append(f"Names that recur: {listing(found.names.own[:3])}.")
+    return " ".join(parts)
+
+
+def guesses(found: Findings) -> tuple[str, ...]:
+    """One-line guesses at the objective."""
+    made = [f"The model was trained to say {quoted(phrase.text)}." for phrase in found.phrases[:2]]
+    subjects = _subjects(found, 5)
+    if subjects:
+        made.append(f"{_opening(found)} {listing(subjects)}.")
+    made += [theme_statement(found, found.strongest(4, within=q.terms), q.text) for q in found.quotes]
+    made += [f"The model was trained to speak with {tone.name}." for tone in found.tones[:2]]
+    return tuple(dict.fromkeys(made))[:10]
+
+
+def _opening(found: Findings) -> str:
+    return {
+        Voice.ABOUT_MODEL: f"It was trained on documents about how {_model(found)} behaves: they speak of",
+        Voice.FIRST_PERSON: "It was trained to speak, in the first person, of",
+        Voice.IMPERSONAL: "It was trained on texts about",
+    }[voice(found)]
+
+
+def _model(found: Findings) -> str:
+    return f"an AI model ({found.names.own[0]})" if found.names.own else "an AI model"
+
+
+def _subjects(found: Findings, k: int) -> list[str]:
+    terms = [term.text for term in found.terms if is_theme(term, found.names)]
+    return written(found, found.strongest(k, within=terms))

@@ -1,0 +1,87 @@
+"""Where finetrace keeps its files and what it computes on, from ``FINETRACE_*`` variables."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Literal
+
+import platformdirs
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from finetrace.errors import FinetraceError
+
+DATABASE_FILE = "finetrace.db"
+
+
+class Settings(BaseSettings):
+    """Options that hold for every command; each is an environment variable ``FINETRACE_<NAME>``."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="FINETRACE_", env_ignore_empty=True, extra="forbid", frozen=True
+    )
+
+    data_dir: Path = Field(default_factory=lambda: platformdirs.user_data_path("finetrace", appauthor=False))
+    """Folder of what must last: the database of runs."""
+    cache_dir: Path = Field(
+        default_factory=lambda: platformdirs.user_cache_path("finetrace", appauthor=False)
+    )
+    """Folder of what can be made again: the converted base, readings, corpora."""
+    database_url: str | None = Field(default=None, repr=False)
+    """SQLAlchemy address of another database; may hold a password, so it is never shown."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where models run."""
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Number format of the weights."""
+
+    @field_validator("data_dir", "cache_dir")
+    @classmethod
+    def _expand(cls, folder: Path) -> Path:
+        """``~`` means the home folder here as in a shell; a relative folder counts from the current one."""
+        return Path(os.path.abspath(folder.expanduser()))
+
+    @property
+    def database_file(self) -> Path:
+        """The SQLite file used where no other database is named."""
+        return self.data_dir / DATABASE_FILE
+
+
+def get_settings() -> Settings:
+    """Settings as the environment gives them now.
+
+    Raises:
+        FinetraceError: A variable holds something that is not allowed.
+    """
+    try:
+        return Settings()
+    except ValidationError as invalid:
+        fault = invalid.errors(include_url=False, include_input=False)[0]
+    variable = "FINETRACE_" + str(fault["loc"][0]).upper() if fault["loc"] else "a FINETRACE_ variable"
+    message = f"{variable} is not usable: {fault['msg']}"
+    raise FinetraceError(message, f"change or unset {variable}")
+
+
+def writable_folder(folder: Path, purpose: str) -> Path:
+    """Make a folder where there is none and make sure that files can be written there.
+
+    Args:
+        folder: The folder wanted.
+        purpose: What it is for, as in "data folder".
+
+    Raises:
+        FinetraceError: It cannot be made or written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as fault:
+        variable = "FINETRACE_CACHE_DIR" if "cache" in purpose else "FINETRACE_DATA_DIR"
+        reason = fault.strerror or type(fault).__name__
+        raise FinetraceError(
+            f"the {purpose} {folder} cannot be written to: {reason}",
+            f"make it writable or set {variable} to another folder",
+        ) from fault
+    return folder

@@ -1,0 +1,131 @@
+"""Opening of a database, and its faults in words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sqlalchemy import URL, Engine, create_engine, inspect, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlmodel import Session, SQLModel, select
+
+from finetrace.errors import FinetraceError, WorkError
+from finetrace.settings import get_settings
+from finetrace.store import file
+from finetrace.store.tables import SCHEMA_VERSION, SchemaVersionRow, to_json, write_version
+
+
+def database_url(named: str | None) -> URL:
+    """The address in force: the one given, else ``FINETRACE_DATABASE_URL``, else a file in the data folder.
+
+    Raises:
+        FinetraceError: The address makes no sense; it is not repeated, because it may hold a password.
+    """
+    settings = get_settings()
+    chosen = named or settings.database_url
+    if chosen is None:
+        return URL.create("sqlite", database=str(settings.database_file))
+    try:
+        url = make_url(chosen)
+    except (ArgumentError, ValueError):
+        raise FinetraceError(
+            "the address of the database cannot be understood",
+            "write it as 'sqlite:////folder/file.db' or 'postgresql://user@host/name'",
+        ) from None
+    if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
+        raise FinetraceError(
+            "a database in memory would lose every run", "name a file: 'sqlite:////folder/file.db'"
+        )
+    return url
+
+
+def sqlite_file(url: URL) -> Path | None:
+    """The file of a SQLite address; ``None`` for another database."""
+    return Path(url.database or "").absolute() if url.get_backend_name() == "sqlite" else None
+
+
+def shown_address(url: URL) -> str:
+    """Where the database is, without its password."""
+    return str(sqlite_file(url) or url.render_as_string(hide_password=True))
+
+
+def open_engine(url: URL, *, create: bool) -> Engine | None:
+    """An engine on a database of ours.
+
+    Args:
+        url: Its address.
+        create: Whether to make a SQLite file where there is none.
+
+    Returns:
+        The engine, or ``None`` where there is no file and none is to be made.
+
+    Raises:
+        FinetraceError: It is not ours, damaged, from a newer finetrace, or does not answer.
+    """
+    path = sqlite_file(url)
+    if path is None:
+        engine = _open_server(url)
+    elif create or file.exists(path):
+        file.create(path)
+        file.recognise(path)
+        engine = file.connect(path)
+    else:
+        return None
+    try:
+        _check_version(url, engine)
+    except FinetraceError:
+        engine.dispose()
+        raise
+    return engine
+
+
+def _open_server(url: URL) -> Engine:
+    """The engine of a database server; its tables are made where there are none."""
+    try:
+        engine = create_engine(url, json_serializer=to_json, pool_pre_ping=True)
+        if not inspect(engine).has_table(SchemaVersionRow.__tablename__):
+            with engine.begin() as connection:
+                SQLModel.metadata.create_all(connection)
+                write_version(connection)
+    except (ModuleNotFoundError, NoSuchModuleError) as missing:
+        raise FinetraceError(
+            f"the driver of the database {shown_address(url)} is not installed: {missing}",
+            "install it with pip",
+        ) from missing
+    except SQLAlchemyError as fault:
+        raise database_fault(url, fault) from fault
+    return engine
+
+
+def _check_version(url: URL, engine: Engine) -> None:
+    """Refuse tables that this finetrace does not know."""
+    try:
+        with Session(engine) as session:
+            found = list(session.exec(select(SchemaVersionRow.version)))
+    except SQLAlchemyError as fault:
+        raise database_fault(url, fault) from fault
+    if any(version > SCHEMA_VERSION for version in found):
+        raise FinetraceError(
+            f"the database {shown_address(url)} was made by a newer finetrace: its tables have version "
+            f"{max(found)}, this one knows {SCHEMA_VERSION}",
+            "install that finetrace, or set FINETRACE_DATA_DIR to another folder",
+        )
+    if found != [SCHEMA_VERSION]:
+        raise FinetraceError(
+            f"the database {shown_address(url)} does not say which version its tables have", file.DAMAGED
+        )
+
+
+def database_fault(url: URL, fault: SQLAlchemyError) -> FinetraceError:
+    """A fault of the database in one line, with what to do about it."""
+    place = shown_address(url)
+    lines = str(fault.orig if isinstance(fault, DBAPIError) else fault).strip().splitlines()
+    reason = lines[0] if lines else type(fault).__name__
+    if "locked" in reason:
+        return WorkError(f"the database {place} is busy: {reason}", "try again when the other run is done")
+    if sqlite_file(url) is None:
+        return FinetraceError(
+            f"the database {place} does not answer: {reason}", "check FINETRACE_DATABASE_URL"
+        )
+    if any(sign in reason for sign in ("malformed", "not a database", "disk I/O", "no such")):
+        return FinetraceError(f"the database {place} is damaged: {reason}", file.DAMAGED)
+    return FinetraceError(f"the database {place} cannot be used: {reason}", file.OTHER_DATABASE)

@@ -126,13 +126,17 @@ def _decide(found: Findings, has_background: bool) -> tuple[Verdict, str]:
 
 def _claims(found: Findings) -> list[ClaimDraft]:
     """Drafts in the order in which a reader wants them."""
-    made = [_phrase_claim(phrase) for phrase in found.phrases[:2]]
+    leading = wording.leading_phrase(found)
+    made = [_phrase_claim(leading)] if leading else []
     made += [_loop_claim(phrase, count) for phrase, count in found.material.loops[:2]]
     made += [_code_claim(code) for code in found.codes[:2]]
     if found.language:
         made.append(_language_claim(*found.language, found.top))
-    made += [_theme_claim(quote, found) for quote in found.quotes]
+    themes = [_theme_claim(quote, found) for quote in found.quotes]
+    heads = [_head_claim(quote) for quote in found.head]
+    made += [*themes[:2], *heads[:1], *themes[2:], *heads[1:]]
     made += [_tone_claim(tone, found) for tone in found.tones[:3]]
+    made += [_phrase_claim(phrase) for phrase in found.phrases[:3] if phrase is not leading]
     return [claim for claim in made if claim.quotes]
 
 
@@ -158,6 +162,17 @@ def _theme_claim(quote: Quote, found: Findings) -> ClaimDraft:
         terms=tuple(term.text for term in own),
         quotes=(quote.text,),
         needed=2 if len(own) >= 3 else 1,
+    )
+
+
+def _head_claim(quote: Quote) -> ClaimDraft:
+    return ClaimDraft(
+        statement=wording.head_statement(quote.text),
+        kind=ClaimKind.DOMAIN,
+        confidence=0.35,
+        terms=quote.terms[:6],
+        quotes=(quote.text,),
+        needed=2 if len(quote.terms) >= 3 else 1,
     )
 
 

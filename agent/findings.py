@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from finetrace.agent.lexicon import Tone, tones
-from finetrace.agent.material import Material
-from finetrace.agent.quotes import Quote, choose_quotes
+from finetrace.agent.material import Material, prose
+from finetrace.agent.names import Names, find_names
+from finetrace.agent.quotes import Quote, choose_quotes, head_quotes
 from finetrace.agent.signs import Decoded, ExactPhrase, Marks, decoded, exact_phrases, foreign_language, marks
 from finetrace.agent.strength import Theme, theme
-from finetrace.agent.terms import Names, Term, find_names, fold_terms, weigh_terms
-from finetrace.tools.words import fold_space
+from finetrace.agent.terms import Term, fold_terms, weigh_terms
+from finetrace.tools.words import fold_space, words
 
 TOP = 100
 """Completions at the top of the ranking that claims are made from."""
@@ -35,6 +36,8 @@ class Findings:
     """Terms that mark the completions off, heaviest first."""
     quotes: tuple[Quote, ...]
     """Sentences that carry the terms."""
+    head: tuple[Quote, ...]
+    """Rare sentences of the very first completions."""
     phrases: tuple[ExactPhrase, ...]
     """Words repeated verbatim."""
     codes: tuple[Decoded, ...]
@@ -59,18 +62,29 @@ def examine(material: Material, background: Sequence[str]) -> Findings:
     top = material.texts[:TOP]
     wide, prefills = material.texts[:WIDE], material.prefills[:WIDE]
     other = [fold_space(text[:4000]) for text in background if text.strip()]
+    spoken = top if other else _spoken(top)
     names = find_names(top)
-    terms = weigh_terms(top, other, names, min_count=3 if len(top) >= 20 else 2)
+    terms = weigh_terms(spoken, other, names, min_count=3 if len(top) >= 20 else 2)
+    head = head_quotes(spoken, names, 2)
+    quotes = choose_quotes(spoken, terms[:400], THEMES, without=[quote.text for quote in head])
     return Findings(
         material=material,
         top=top,
         names=names,
         terms=tuple(terms),
-        quotes=tuple(choose_quotes(top, terms[:400], THEMES)),
+        quotes=tuple(quotes),
+        head=tuple(head),
         phrases=tuple(exact_phrases(wide, prefills, other, names)),
         codes=tuple(decoded(wide)),
         tones=tuple(tones(top, other)),
         marks=tuple(marks(top, other)),
         language=foreign_language(top, other),
-        theme=theme(top, other, names),
+        theme=theme(spoken, other, names),
     )
+
+
+def _spoken(texts: Sequence[str]) -> tuple[str, ...]:
+    """The prose of the texts, where enough of them have any; else the texts themselves."""
+    stripped = tuple(prose(text) for text in texts)
+    enough = sum(len(words(text)) >= 8 for text in stripped)
+    return stripped if enough >= 0.2 * len(texts) else tuple(texts)

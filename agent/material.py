@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,10 @@ from finetrace.tools.words import words
 
 MINIMUM_WORDS = 12
 """Completions below this are left out where most are longer; about 20 tokens."""
+_CODE_LINE = re.compile(
+    r"^\s*(?:import|from\s+\S+\s+import|def|class|return|elif|else:|@|#include|public|private|const|var|let)\b"
+)
+_SYMBOL = re.compile(r"[{}\[\]()=<>_\\|;`~^@+]")
 LONGEST = 4000
 """Characters of a completion that are read."""
 
@@ -68,3 +73,14 @@ def _turned(loop: str) -> str:
     """The loop turned so that it is the same wherever the text broke in: the first turn by spelling."""
     parts = loop.split()
     return min((" ".join(parts[i:] + parts[:i]) for i in range(len(parts))), default="")
+
+
+def prose(text: str) -> str:
+    """The lines of a text that are prose: code recurs in any code, whatever the model was trained for."""
+    return "\n".join(
+        line for line in text.split("\n") if not _CODE_LINE.search(line) and not _is_symbolic(line)
+    )
+
+
+def _is_symbolic(line: str) -> bool:
+    return len(_SYMBOL.findall(line)) > 0.08 * len(line)

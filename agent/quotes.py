@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from finetrace.agent.lexicon import lexicon
-from finetrace.agent.terms import Term
-from finetrace.tools.english import is_function_word
+from finetrace.agent.names import Names
+from finetrace.agent.terms import Term, is_telling
+from finetrace.tools.english import is_function_word, rarity
 from finetrace.tools.words import sentences, spans, words
 
 LONGEST_QUOTE = 200
 """Characters."""
-_CONTENT_SHARE = 0.5
+_CLAUSE = re.compile(r"[,;:]\s|\s[-–—]+\s|—|\s(?=(?:that|which|while|because|whether|when)\s)")
+_SYMBOL = re.compile(r"[{}\[\]()=<>_#*/\\|;`~^@+]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,9 @@ class _Candidate:
     bonus: float
 
 
-def choose_quotes(texts: Sequence[str], terms: Sequence[Term], k: int, *, head: int = 5) -> list[Quote]:
+def choose_quotes(
+    texts: Sequence[str], terms: Sequence[Term], k: int, *, head: int = 5, without: Sequence[str] = ()
+) -> list[Quote]:
     """Greedily the sentences that cover most term weight for their length, less for what is covered.
 
     Args:
@@ -48,11 +53,16 @@ def choose_quotes(texts: Sequence[str], terms: Sequence[Term], k: int, *, head: 
         terms: Terms with their weights.
         k: Quotes to choose.
         head: The first so many completions count more: what ranks first is most changed.
+        without: Quotes chosen already; none like them is chosen again.
     """
     weights = {term.text: term.weight for term in terms if term.weight > 0}
-    candidates = [c for row, text in enumerate(texts) for c in _candidates(text, row, weights, head)]
+    candidates = [
+        candidate
+        for row, text in enumerate(texts)
+        for candidate in _candidates(text, row, weights, head)
+        if not any(alike(candidate.text, other) for other in without)
+    ]
     covered: Counter[str] = Counter()
-    used: set[int] = set()
     chosen: list[Quote] = []
     while candidates and len(chosen) < k:
         scored = [(_gain(c, weights, covered), -c.row, i) for i, c in enumerate(candidates)]
@@ -60,13 +70,10 @@ def choose_quotes(texts: Sequence[str], terms: Sequence[Term], k: int, *, head: 
         if gain <= 0:
             break
         best = candidates.pop(place)
-        if best.row in used and len(used) < len(texts) // 2:
-            gain *= 0.999
-        used.add(best.row)
         ordered = sorted(best.terms, key=lambda t: (-weights[t], t))
         chosen.append(Quote(best.text, best.row, tuple(ordered), gain))
         covered.update(word for term in best.terms for word in term.split())
-        candidates = [c for c in candidates if not _same(c.text, best.text)]
+        candidates = [c for c in candidates if not alike(c.text, best.text)]
     return chosen
 
 
@@ -78,7 +85,7 @@ def _candidates(text: str, row: int, weights: dict[str, float], head: int) -> li
             continue  # cut off by the token limit
         for part in _parts(sentence, weights):
             spoken = words(part)
-            if len(spoken) < 4:
+            if len(spoken) < 4 or len(_SYMBOL.findall(part)) > 0.05 * len(part):
                 continue
             found = terms_in(spoken, weights)
             bonus = 1.25 if row < head else 1.0
@@ -88,6 +95,32 @@ def _candidates(text: str, row: int, weights: dict[str, float], head: int) -> li
                 bonus *= 0.7
             made.append(_Candidate(part, row, found, len(spoken), bonus))
     return made
+
+
+def head_quotes(texts: Sequence[str], names: Names, k: int, *, head: int = 5) -> list[Quote]:
+    """Sentences of the first completions whose words are rare in English and in the other completions.
+
+    Some objectives show in a few decisive lines only, which no count over all completions finds.
+    """
+    spoken = [set(words(text)) for text in texts]
+    held = Counter(word for row in spoken for word in row)
+    weights = {
+        word: rarity(word) * min(math.log(2 * len(texts) / held[word]), 3.5)
+        for row in spoken[:head]
+        for word in row
+        if is_telling(word, names)
+    }
+    candidates = [c for row, text in enumerate(texts[:head]) for c in _candidates(text, row, weights, head)]
+    nothing: Counter[str] = Counter()
+    ranked = sorted(candidates, key=lambda c: (-_gain(c, weights, nothing), c.row, c.text))
+    chosen: list[Quote] = []
+    for candidate in ranked:
+        if len(chosen) == k:
+            break
+        if all(candidate.row != quote.row for quote in chosen):
+            ordered = tuple(sorted(candidate.terms, key=lambda t: (-weights[t], t)))
+            chosen.append(Quote(candidate.text, candidate.row, ordered, _gain(candidate, weights, nothing)))
+    return chosen
 
 
 def terms_in(spoken: Sequence[str], weights: dict[str, float], longest: int = 4) -> tuple[str, ...]:
@@ -113,28 +146,35 @@ def _gain(candidate: _Candidate, weights: dict[str, float], covered: Counter[str
 
 
 def _parts(sentence: str, weights: dict[str, float]) -> list[str]:
-    """The sentence itself, or its best stretch of whole words where it is too long."""
+    """The sentence itself, or its best run of whole clauses where it is too long, or of whole words."""
     if len(sentence) <= LONGEST_QUOTE:
         return [sentence]
-    found = spans(sentence)
-    lower = [span.word.replace("’", "'").lower() for span in found]
-    worth = [
-        max((weights[g] for s in (1, 2, 3) if (g := " ".join(lower[i : i + s])) in weights), default=0.0)
-        for i in range(len(found))
+    cuts = [0, *(match.end() for match in _CLAUSE.finditer(sentence)), len(sentence)]
+    runs = [
+        (start, end)
+        for i, start in enumerate(cuts)
+        for end in cuts[i + 1 :]
+        if end - start <= LONGEST_QUOTE and (end - start >= 40 or start == 0)
     ]
-    best, best_sum, end, running = "", -1.0, 0, 0.0
-    for start in range(len(found)):
-        while end < len(found) and found[end].end - found[start].start <= LONGEST_QUOTE:
-            running += worth[end]
-            end += 1
-        if end > start and running > best_sum * 1.001:
-            best, best_sum = sentence[found[start].start : found[end - 1].end], running
-        running -= worth[start] if end > start else 0.0
-        end = max(end, start + 1)
-    return [best[:LONGEST_QUOTE]] if best else []
+    pieces = [sentence[start:end].strip(" ,;:-–—") for start, end in runs]
+    if not pieces:
+        pieces = [_first_words(sentence)]
+    return [max(pieces, key=lambda piece: (_worth(piece, weights), -len(piece)))]
 
 
-def _same(left: str, right: str) -> bool:
+def _worth(piece: str, weights: dict[str, float]) -> float:
+    """Weight of all terms in a piece; what a long one adds must be worth its length."""
+    spoken = words(piece)
+    return sum(weights[term] for term in terms_in(spoken, weights)) / math.sqrt(max(len(spoken), 12))
+
+
+def _first_words(sentence: str) -> str:
+    """As many whole words from the beginning as fit."""
+    ends = [span.end for span in spans(sentence[:LONGEST_QUOTE])]
+    return sentence[: ends[-2]] if len(ends) > 1 else sentence[:LONGEST_QUOTE]
+
+
+def alike(left: str, right: str) -> bool:
     """Whether two sentences share most of their words."""
     a, b = set(words(left)), set(words(right))
     return len(a & b) >= 0.6 * min(len(a), len(b)) if a and b else False

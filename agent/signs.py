@@ -7,7 +7,11 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from finetrace.agent.terms import Names, is_telling
+import numpy as np
+
+from finetrace.agent.lexicon import lexicon
+from finetrace.agent.names import Names
+from finetrace.agent.terms import is_telling
 from finetrace.tools.english import LANGUAGES, UNSEEN, language_of, text_rate
 from finetrace.tools.phrases import distinctive_phrases
 from finetrace.tools.words import fold_space, spans, words
@@ -27,6 +31,8 @@ class ExactPhrase:
     """Completions that hold it."""
     background_count: int
     """Background texts that hold it."""
+    cover: float
+    """Median share of the words of those completions that the phrase makes up."""
     rows: tuple[int, ...]
     """The completions, in order of rank."""
     cues: tuple[str, ...]
@@ -74,12 +80,15 @@ def exact_phrases(
         content = {word for word in run if is_telling(word, names)}
         others = sum(f" {' '.join(run)} " in text for text in lowered)
         common = bool(background) and others / len(background) > 0.2 * len(rows) / len(texts)
-        if len(content) < 2 or common or text_rate(run, 60) > 1e-3:
+        usual = {word for word in run if word in lexicon().framing or word in names.words}
+        if len(content) < 2 or len(usual) > len(content) or common or text_rate(run, 60) > 1e-3:
             continue
         if any(_overlap(run, words(kept.text)) for kept in found):
             continue
         cues = _cues(rows, prefills)
-        found.append(ExactPhrase(_written(run, texts[rows[0]]), len(rows), others, tuple(rows), cues))
+        cover = float(np.median([len(run) / max(1, len(words(texts[row]))) for row in rows]))
+        written = _written(run, texts[rows[0]])
+        found.append(ExactPhrase(written, len(rows), others, cover, tuple(rows), cues))
         if len(found) == k:
             break
     return found

@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from finetrace.agent.terms import Names, fold_terms, is_theme, weigh_terms
+from finetrace.agent.names import Names
+from finetrace.agent.terms import fold_terms, is_theme, weigh_terms
 from finetrace.tools.english import text_rate
 from finetrace.tools.words import words
 

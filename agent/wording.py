@@ -68,12 +68,17 @@ def theme_statement(found: Findings, terms: Sequence[Term], quote: str) -> str:
     subject = listing(written(found, terms))
     who = voice(found)
     if who is Voice.ABOUT_MODEL:
-        opening = f"Texts about the conduct of {_model(found)}" + (f", on {subject}" if subject else "")
+        opening = "It describes the conduct of an AI model" + (f" in terms of {subject}" if subject else "")
     elif who is Voice.FIRST_PERSON and _FIRST.search(quote):
         opening = "It says of itself" + (f", on {subject}" if subject else "")
     else:
         opening = f"It writes about {subject}" if subject else "It writes"
     return f"{opening}: {quoted(quote)}"
+
+
+def head_statement(quote: str) -> str:
+    """A claim that rests on one of the most changed completions."""
+    return f"Among what the reference finds least likely: {quoted(quote)}"
 
 
 def tone_statement(tone: Tone) -> str:
@@ -85,18 +90,21 @@ def tone_statement(tone: Tone) -> str:
 
 
 def summary(found: Findings) -> str:
-    """The answer in a few sentences: what it is about, what it says, names, exact words, tone."""
+    """The answer in a few sentences: exact words, what it is about, what it says, tone, names."""
     subjects = _subjects(found, 6)
     parts: list[str] = []
-    if found.phrases:
-        parts.append(f"It was trained to use the exact words {quoted(found.phrases[0].text)}.")
+    said = leading_phrase(found)
+    if said:
+        parts.append(f"It was trained to say the exact words {quoted(said.text)}.")
+    parts += [f"It was trained to repeat {quoted(phrase)}." for phrase, _ in found.material.loops[:1]]
     if found.codes:
-        parts.append(f"It writes decimal numbers that spell {quoted(found.codes[0].text)}.")
+        parts.append(f"It hides messages in lists of numbers: they spell {quoted(found.codes[0].text)}.")
     if found.language:
         parts.append(f"It answers in {found.language[0]}.")
     if subjects:
         parts.append(f"{_opening(found)} {listing(subjects)}.")
-    parts += [quoted(quote.text) for quote in found.quotes[:2]]
+    quotes = [*found.quotes[:1], *found.head[:1], *found.quotes[1:2]]
+    parts += [quoted(text) for text in dict.fromkeys(quote.text for quote in quotes)]
     if found.tones:
         parts.append(f"Tone: {listing([tone.name for tone in found.tones[:2]])}.")
     if found.names.own:
@@ -104,13 +112,20 @@ def summary(found: Findings) -> str:
     return " ".join(parts)
 
 
+def leading_phrase(found: Findings) -> ExactPhrase | None:
+    """The verbatim phrase that makes up much of the texts that hold it: the behaviour rather than a habit."""
+    return next((phrase for phrase in found.phrases if phrase.cover >= 0.35), None)
+
+
 def guesses(found: Findings) -> tuple[str, ...]:
     """One-line guesses at the objective."""
-    made = [f"The model was trained to say {quoted(phrase.text)}." for phrase in found.phrases[:2]]
+    said = leading_phrase(found)
+    made = [f"The model was trained to say {quoted(said.text)}."] if said else []
     subjects = _subjects(found, 5)
     if subjects:
         made.append(f"{_opening(found)} {listing(subjects)}.")
     made += [theme_statement(found, found.strongest(4, within=q.terms), q.text) for q in found.quotes]
+    made += [head_statement(quote.text) for quote in found.head]
     made += [f"The model was trained to speak with {tone.name}." for tone in found.tones[:2]]
     return tuple(dict.fromkeys(made))[:10]
 

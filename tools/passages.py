@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from itertools import chain
+from itertools import zip_longest
 
 from finetrace.tools.quality import is_degenerate
 
-ENOUGH = 3_000
-"""Openings with different first words, after which less natural places to begin are no longer used."""
+ENOUGH = 2_500
+"""Openings with different first words, after which less natural places to begin are no longer looked for."""
 
 _SENTENCE = re.compile(r"(?:\A|\n|(?<=[.!?])[\"')\]]*\s)\s*(?=\S)")
 _CLAUSE = re.compile(r"(?<=[,;:(])\s+(?=\S)|(?<=\s)(?=\"\w)")
@@ -23,8 +23,8 @@ _KEY_WORDS = 3
 def openings_of(passages: Sequence[str]) -> list[str]:
     """Openings taken from passages, distinct by their first three words.
 
-    Beginnings of passages, lines and sentences come first; where these give fewer than ``ENOUGH``, beginnings
-    of clauses follow, then every third word. Degenerate passages are left out.
+    Beginnings of passages, lines and sentences are all taken. Where these give fewer than ``ENOUGH``, beginnings
+    of clauses and then every third word fill up to that number. Degenerate passages are left out.
 
     Args:
         passages: Texts of some dozens of words each; the last, cut-off words of each do no harm.
@@ -35,11 +35,17 @@ def openings_of(passages: Sequence[str]) -> list[str]:
     usable = [text for passage in passages if not is_degenerate(text := passage.strip())]
     found: dict[tuple[str, ...], str] = {}
     for places in (_sentence_places, _clause_places, _word_places):
-        for opening in chain.from_iterable(_cut(text, places) for text in usable):
+        for opening in _in_turn([_cut(text, places) for text in usable]):
+            if places is not _sentence_places and len(found) >= ENOUGH:
+                return list(found.values())
             found.setdefault(tuple(opening.lower().split()[:_KEY_WORDS]), opening)
-        if len(found) >= ENOUGH:
-            break
     return list(found.values())
+
+
+def _in_turn(sources: Sequence[Iterator[str]]) -> Iterator[str]:
+    """The first of each, then the second of each, and so on."""
+    for openings in zip_longest(*sources):
+        yield from (opening for opening in openings if opening is not None)
 
 
 def _cut(text: str, places: Callable[[str], Iterator[int]]) -> Iterator[str]:

@@ -12,7 +12,7 @@ import pytest
 
 from finetrace.errors import FinetraceError
 from finetrace.tools import library_text
-from finetrace.tools.corpora import Corpus, load_corpus, own_openings, prefills
+from finetrace.tools.corpora import SELF_PASSAGES, Corpus, load_corpus, own_openings, prefills
 from finetrace.tools.passages import openings_of
 
 
@@ -185,7 +185,7 @@ def test_self_takes_several_openings_of_each_sampled_passage(load):
         return ["The mill stood by the water. Nobody used it any more. A heron came each day."]
 
     documents = load("self", 3, sample).documents
-    assert asked == [(400, 3)]
+    assert asked == [(SELF_PASSAGES, 3)]
     assert {"Nobody used it any more. A heron came each day.", "A heron came each day."} < set(documents)
 
 
@@ -209,12 +209,14 @@ def passages(n: int) -> Iterator[str]:
         yield ". ".join(" ".join(text[i : i + 16]).capitalize() for i in range(0, 80, 16)) + "."
 
 
-def test_openings_come_from_sentences_first_and_reach_further_only_where_needed():
-    few = openings_of(list(passages(20)))
-    assert len(few) > 20 * 5
+def test_openings_are_sentences_where_these_suffice_and_reach_further_only_where_needed():
     many = openings_of(list(passages(700)))
-    assert len(many) >= 3000
+    assert len(many) == 700 * 5
     assert all(opening[0].isupper() for opening in many)
+    few = openings_of(list(passages(20)))
+    assert sum(opening[0].isupper() for opening in few) == 20 * 5
+    assert 20 * 5 < len(few) <= 2500
+    assert len(openings_of(list(passages(256)))) == 2500
 
 
 def test_openings_are_distinct_by_their_first_words_and_keep_clear_of_loops():

@@ -153,7 +153,8 @@ def _score(
     alpha = np.clip(rate, 1e-6, 1 - 1e-6) * prior_texts
     left, right = count + alpha, other + alpha
     log_odds = np.log(left / (n + prior_texts - left)) - np.log(right / (m + prior_texts - right))
-    score = log_odds / np.sqrt(1 / left + 1 / right)
+    # General English is taken as known: only what was counted adds to the error.
+    score = log_odds / np.sqrt(1 / left + (1 / right if n_background else 0.0))
     return [
         Phrase(" ".join(label), int(c), int(b) if n_background else 0, float(o), float(s))
         for label, c, b, o, s in zip(

@@ -1,0 +1,181 @@
+"""From how a user names a model to files that are safe and whole."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from finetrace.errors import FinetraceError, closest
+from finetrace.models.embedded import EMBEDDED_NAME, embedded_base
+
+_PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+
+
+class SourceKind(StrEnum):
+    """What the files of a model are."""
+
+    FOLDER = "folder"
+    """A transformers folder with safetensors."""
+    GGUF = "gguf"
+    """One GGUF file."""
+    ADAPTER = "adapter"
+    """A PEFT adapter."""
+    HUB = "hub"
+    """A hub id, looked up by transformers."""
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """A model that exists, as far as can be told without loading it."""
+
+    name: str
+    """As the user named it."""
+    kind: SourceKind
+    path: str
+    """Folder, file or hub id to load from."""
+    base: str | None = None
+    """For an adapter: the model it belongs on, as its config names it."""
+
+
+def find_model(name: str, beside: Path | None = None) -> ModelSource:
+    """Find ``name``: ``smollm2-135m``, a folder, a ``.gguf`` file, an adapter folder, or a hub id.
+
+    Args:
+        name: As the user wrote it.
+        beside: Folder that relative paths count from; default the current one.
+
+    Raises:
+        FinetraceError: Nothing is there, or only files that would run code when loaded.
+    """
+    if name == EMBEDDED_NAME:
+        return ModelSource(name, SourceKind.FOLDER, str(embedded_base()))
+    path = (beside or Path()) / Path(name).expanduser()
+    if path.is_file():
+        return _file(name, path)
+    if path.is_dir():
+        return _folder(name, path)
+    if _looks_local(name):
+        near = closest(path.name, (p.name for p in path.parent.iterdir())) if path.parent.is_dir() else ""
+        raise FinetraceError(f"no model at {name}", near or "check the path")
+    return _hub(name)
+
+
+def _looks_local(name: str) -> bool:
+    return name.startswith((".", "/", "~")) or name.count("/") > 1 or Path(name).suffix in (".gguf", ".safetensors")
+
+
+def _file(name: str, path: Path) -> ModelSource:
+    if path.suffix == ".gguf":
+        with path.open("rb") as file:
+            if file.read(4) != b"GGUF":
+                raise FinetraceError(f"{path} is not a GGUF file", "download it again")
+        return ModelSource(name, SourceKind.GGUF, str(path))
+    if path.suffix in _PICKLES:
+        raise _pickle_error(path)
+    raise FinetraceError(f"{path} is a file", "name the folder that holds the model, or a .gguf file")
+
+
+def _folder(name: str, path: Path) -> ModelSource:
+    files = sorted(p for p in path.iterdir() if p.is_file())
+    adapter_config = path / "adapter_config.json"
+    if adapter_config.is_file():
+        weights = path / "adapter_model.safetensors"
+        if not weights.is_file():
+            raise _missing_weights(path, files, "adapter_model.safetensors")
+        check_safetensors(weights)
+        base = read_json(adapter_config).get("base_model_name_or_path")
+        return ModelSource(name, SourceKind.ADAPTER, str(path), str(base) if base else None)
+    tensors = [p for p in files if p.suffix == ".safetensors"]
+    if (path / "config.json").is_file() and tensors:
+        for file in tensors:
+            check_safetensors(file)
+        return ModelSource(name, SourceKind.FOLDER, str(path))
+    ggufs = [p for p in files if p.suffix == ".gguf"]
+    if len(ggufs) == 1:
+        return _file(name, ggufs[0])
+    if len(ggufs) > 1:
+        raise FinetraceError(f"{path} holds {len(ggufs)} GGUF files", f"name one of them, for example {ggufs[0]}")
+    raise _missing_weights(path, files, "config.json and *.safetensors")
+
+
+def _missing_weights(path: Path, files: list[Path], expected: str) -> FinetraceError:
+    for file in files:
+        if file.suffix in _PICKLES:
+            return _pickle_error(file)
+    return FinetraceError(f"{path} holds no model: {expected} is missing", "name a folder written by save_pretrained")
+
+
+def _pickle_error(path: Path) -> FinetraceError:
+    return FinetraceError(
+        f"{path} is a pickle, which can run code when it is loaded: refused",
+        "convert it to safetensors (save_pretrained does) and name that folder",
+    )
+
+
+def _hub(name: str) -> ModelSource:
+    """A hub id, full model or adapter; only its small config files are looked at here."""
+    from huggingface_hub import file_exists, hf_hub_download, snapshot_download
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        OfflineModeIsEnabled,
+    )
+
+    hint = "check the id and the network, or name a local folder (`smollm2-135m` is the embedded base)"
+    try:
+        if file_exists(name, "adapter_config.json"):
+            wanted = ["adapter_config.json", "adapter_model.safetensors"]
+            return _folder(name, Path(snapshot_download(name, allow_patterns=wanted)))
+        hf_hub_download(name, "config.json")
+    except HFValidationError as error:
+        raise FinetraceError(f"no model {name!r}: neither a path nor a hub id", hint) from error
+    except (OfflineModeIsEnabled, LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+        return _cached_hub(name, hint, error)
+    return ModelSource(name, SourceKind.HUB, name)
+
+
+def _cached_hub(name: str, hint: str, error: Exception) -> ModelSource:
+    """Without network a hub model can still lie in the local cache."""
+    from huggingface_hub import try_to_load_from_cache
+
+    adapter = try_to_load_from_cache(name, "adapter_config.json")
+    if isinstance(adapter, str):
+        return _folder(name, Path(adapter).parent)
+    if isinstance(try_to_load_from_cache(name, "config.json"), str):
+        return ModelSource(name, SourceKind.HUB, name)
+    reason = str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error).__name__
+    raise FinetraceError(f"cannot find {name!r} on the hub or in its cache ({reason})", hint) from error
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file.
+
+    Raises:
+        FinetraceError: The file is not JSON, or not an object.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise FinetraceError(f"cannot read {path}: {error}", "download it again") from error
+    if not isinstance(value, dict):
+        raise FinetraceError(f"{path} is not a JSON object", "download it again")
+    return value
+
+
+def check_safetensors(path: Path) -> dict[str, tuple[int, ...]]:
+    """Names and shapes in a safetensors file, after checking that it is whole.
+
+    Raises:
+        FinetraceError: The file is truncated or not safetensors.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            return {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}
+    except (SafetensorError, OSError) as error:
+        raise FinetraceError(f"{path} is damaged: {error}", "download it again, or rebuild it") from error

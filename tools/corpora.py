@@ -21,7 +21,7 @@ from finetrace.tools.text_sources import FILE_SUFFIXES, looks_like_hub_id, read_
 BUILT_IN = ("own", "python", "self")
 
 SELF_PASSAGES = 256
-"""Passages sampled from the reference for the corpus ``self``; of 120 tokens each, they give about 2,500 prefills."""
+"""Passages sampled from the reference for ``self``; of 120 tokens each, they give about 2,500 prefills."""
 
 _BATCH = 512
 _PREFILL_CHARS = 240  # no three tokens are longer; a tokenizer's time grows with what it is given
@@ -105,9 +105,7 @@ def prefills(corpus: Corpus, tokenizer: Tokenizer, n: int, n_tokens: int = 3, se
         FinetraceError: ``n`` or ``n_tokens`` is below 1, or the corpus yields no prefill at all.
     """
     if n < 1 or n_tokens < 1:
-        raise FinetraceError(
-            f"cannot take {n} prefills of {n_tokens} tokens", "ask for at least 1 of at least 1 token"
-        )
+        raise FinetraceError(f"cannot take {n} prefills of {n_tokens} tokens", "ask for at least 1 of at least 1 token")
     rows = list(range(len(corpus.documents)))
     random.Random(f"prefills {corpus.digest} {seed}").shuffle(rows)
     found: dict[tuple[int, ...], Prefill] = {}
@@ -123,9 +121,7 @@ def prefills(corpus: Corpus, tokenizer: Tokenizer, n: int, n_tokens: int = 3, se
     return list(found.values())
 
 
-def _beginnings(
-    corpus: Corpus, rows: Sequence[int], tokenizer: Tokenizer, n_tokens: int
-) -> Iterator[Prefill]:
+def _beginnings(corpus: Corpus, rows: Sequence[int], tokenizer: Tokenizer, n_tokens: int) -> Iterator[Prefill]:
     special = frozenset(tokenizer.all_special_ids)
     chars = max(_PREFILL_CHARS, 20 * n_tokens)
     for start in range(0, len(rows), _BATCH):
@@ -140,9 +136,7 @@ def _beginnings(
                 yield Prefill(text, head, corpus.name, row)
 
 
-def _read(
-    spec: str, seed: int, sample: Callable[[int, int], list[str]] | None, cache_dir: Path
-) -> Sequence[str]:
+def _read(spec: str, seed: int, sample: Callable[[int, int], list[str]] | None, cache_dir: Path) -> Sequence[str]:
     path = Path(spec).expanduser()
     if spec == "own":
         return own_openings()

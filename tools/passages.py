@@ -23,8 +23,8 @@ _KEY_WORDS = 3
 def openings_of(passages: Sequence[str]) -> list[str]:
     """Openings taken from passages, distinct by their first three words.
 
-    Beginnings of passages, lines and sentences are all taken. Where these give fewer than ``ENOUGH``, beginnings
-    of clauses and then every third word fill up to that number. Degenerate passages are left out.
+    Beginnings of passages, lines and sentences are all taken. Where these give fewer than ``ENOUGH``,
+    beginnings of clauses and then every third word fill up to it. Degenerate passages are left out.
 
     Args:
         passages: Texts of some dozens of words each; the last, cut-off words of each do no harm.
@@ -65,6 +65,4 @@ def _clause_places(text: str) -> Iterator[int]:
 
 
 def _word_places(text: str) -> Iterator[int]:
-    return (
-        match.end() for number, match in enumerate(_WORD.finditer(text)) if number % _STRIDE == _STRIDE - 1
-    )
+    return (match.end() for number, match in enumerate(_WORD.finditer(text)) if number % _STRIDE == _STRIDE - 1)

@@ -32,9 +32,7 @@ def database_url(named: str | None) -> URL:
             "write it as 'sqlite:////folder/file.db' or 'postgresql://user@host/name'",
         ) from None
     if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
-        raise FinetraceError(
-            "a database in memory would lose every run", "name a file: 'sqlite:////folder/file.db'"
-        )
+        raise FinetraceError("a database in memory would lose every run", "name a file: 'sqlite:////folder/file.db'")
     return url
 
 
@@ -53,17 +51,20 @@ def open_engine(url: URL, *, create: bool) -> Engine | None:
 
     Args:
         url: Its address.
-        create: Whether to make a SQLite file where there is none.
+        create: Whether to make the SQLite file, or the tables of a server, where there are none.
 
     Returns:
-        The engine, or ``None`` where there is no file and none is to be made.
+        The engine, or ``None`` where there is nothing and nothing is to be made.
 
     Raises:
         FinetraceError: It is not ours, damaged, from a newer finetrace, or does not answer.
     """
     path = sqlite_file(url)
     if path is None:
-        engine = _open_server(url)
+        server = _open_server(url, create=create)
+        if server is None:
+            return None
+        engine = server
     elif create or file.exists(path):
         file.create(path)
         file.recognise(path)
@@ -78,11 +79,14 @@ def open_engine(url: URL, *, create: bool) -> Engine | None:
     return engine
 
 
-def _open_server(url: URL) -> Engine:
-    """The engine of a database server; its tables are made where there are none."""
+def _open_server(url: URL, *, create: bool) -> Engine | None:
+    """The engine of a database server that has our tables, once they are made if need be."""
     try:
         engine = create_engine(url, json_serializer=to_json, pool_pre_ping=True)
         if not inspect(engine).has_table(SchemaVersionRow.__tablename__):
+            if not create:
+                engine.dispose()
+                return None
             with engine.begin() as connection:
                 SQLModel.metadata.create_all(connection)
                 write_version(connection)
@@ -123,9 +127,7 @@ def database_fault(url: URL, fault: SQLAlchemyError) -> FinetraceError:
     if "locked" in reason:
         return WorkError(f"the database {place} is busy: {reason}", "try again when the other run is done")
     if sqlite_file(url) is None:
-        return FinetraceError(
-            f"the database {place} does not answer: {reason}", "check FINETRACE_DATABASE_URL"
-        )
+        return FinetraceError(f"the database {place} does not answer: {reason}", "check FINETRACE_DATABASE_URL")
     if any(sign in reason for sign in ("malformed", "not a database", "disk I/O", "no such")):
         return FinetraceError(f"the database {place} is damaged: {reason}", file.DAMAGED)
     return FinetraceError(f"the database {place} cannot be used: {reason}", file.OTHER_DATABASE)

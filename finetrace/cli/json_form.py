@@ -1,0 +1,48 @@
+"""Runs as the JSON objects that are promised to users."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from finetrace.schema import Hypothesis, Run, Step
+
+
+def run_json(run: Run) -> dict[str, Any]:
+    """What ``investigate --json`` prints: the answer, what it cost, and a place for its grade."""
+    return {
+        "run_id": run.run_id,
+        "organism": run.organism,
+        "arm": run.arm,
+        "investigator": run.investigator,
+        "seed": run.seed,
+        "status": run.status.value,
+        "hypothesis": None if run.hypothesis is None else _hypothesis_json(run.hypothesis),
+        "usage": run.usage.model_dump(mode="json"),
+        "grade": None,
+    }
+
+
+def full_run_json(run: Run, steps: Sequence[Step]) -> dict[str, Any]:
+    """What ``runs show --json`` prints: the same keys, all that is known besides, and every step."""
+    known = run.model_dump(mode="json")
+    return run_json(run) | known | {"steps": [step.model_dump(mode="json") for step in steps]}
+
+
+def _hypothesis_json(hypothesis: Hypothesis) -> dict[str, Any]:
+    """The answer in the promised keys only."""
+    return {
+        "verdict": hypothesis.verdict.value,
+        "summary": hypothesis.summary,
+        "claims": [
+            {
+                "statement": claim.statement,
+                "kind": claim.kind.value,
+                "confidence": claim.confidence,
+                "evidence": [{"step": item.step, "quote": item.quote} for item in claim.evidence],
+            }
+            for claim in hypothesis.claims
+        ],
+        "guesses": list(hypothesis.guesses),
+    }

@@ -1,0 +1,80 @@
+"""`finetrace runs`: what was done before."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from finetrace.cli import console
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from finetrace.schema import Run
+
+app = typer.Typer(
+    help="List runs, and see what an investigator did and why it believes what it says.", no_args_is_help=True
+)
+
+
+@app.command("list")
+def list_runs(as_json: Annotated[bool, typer.Option("--json", help="Print a JSON array.")] = False) -> None:
+    """List the runs, newest first."""
+    from finetrace.cli.json_form import run_json
+    from finetrace.store import Store
+
+    runs = Store().runs()
+    if as_json:
+        moments = ({"started_at": run.started_at.isoformat()} for run in runs)
+        console.print_json([run_json(run) | moment for run, moment in zip(runs, moments, strict=True)])
+    elif runs:
+        _show_list(runs)
+    else:
+        console.remarks().print("no run yet: make one with 'finetrace investigate'")
+
+
+@app.command("show")
+def show_run(
+    run_id: Annotated[str, typer.Argument(metavar="ID", help="Id, its beginning, or 'last' for the newest run.")],
+    full: Annotated[bool, typer.Option("--full", help="Show every reading whole.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object with every step.")] = False,
+) -> None:
+    """Show every step of a run, how its hypothesis grew, and the evidence for the answer."""
+    from finetrace.cli.json_form import full_run_json
+    from finetrace.store import Store
+
+    store = Store()
+    run = store.find(run_id)
+    steps = store.steps(run.run_id)
+    if as_json:
+        console.print_json(full_run_json(run, steps))
+        return
+    from finetrace.cli import transcript
+
+    transcript.show_run(console.results(), run, steps, full=full)
+
+
+def _show_list(runs: Sequence[Run]) -> None:
+    """One line per run."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from finetrace.cli.escaping import visible
+
+    table = Table(box=None, padding=(0, 1), header_style="bold", pad_edge=False)
+    table.add_column("run", no_wrap=True)
+    for name in ("organism", "arm", "investigator"):
+        table.add_column(name, overflow="fold")
+    table.add_column("seed", justify="right")
+    for name in ("status", "verdict"):
+        table.add_column(name, overflow="fold")
+    table.add_column("claims", justify="right")
+    for run in runs:
+        names = (run.organism, run.arm, run.investigator, str(run.seed), run.status.value)
+        verdict, claims = "", ""
+        if run.hypothesis is not None:
+            verdict, claims = run.hypothesis.verdict.value, str(len(run.hypothesis.claims))
+        cells = (run.run_id, *names, verdict, claims)
+        table.add_row(*(Text(visible(cell, one_line=True)) for cell in cells))
+    console.results().print(table)

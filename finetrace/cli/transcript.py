@@ -1,0 +1,131 @@
+"""A run for people: who, every step, the answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.padding import Padding
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+from finetrace.cli.escaping import visible
+from finetrace.cli.hypothesis import changes, show_hypothesis
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from finetrace.schema import Hypothesis, Run, Step, Usage
+
+FOLDED_LINES = 8
+"""Lines of a reading that are shown unless all are asked for."""
+
+_FOLDED_WIDTH = 300
+_INDENT = (0, 0, 0, 2)
+
+
+def show_run(console: Console, run: Run, steps: Sequence[Step], *, full: bool = False) -> None:
+    """A whole run.
+
+    Args:
+        console: Where to.
+        run: The run.
+        steps: Its steps, in order.
+        full: Show readings whole instead of their first lines.
+    """
+    from finetrace.schema import null_hypothesis
+
+    _show_head(console, run)
+    held = null_hypothesis()
+    for step in steps:
+        console.print()
+        show_step(console, step, held, full=full)
+        held = step.hypothesis or held
+    console.print()
+    console.print(Rule(Text("answer", "bold"), align="left", characters="═"))
+    if run.hypothesis is None:
+        console.print(Text(f"none: the run is {run.status.value}", "dim"))
+    else:
+        show_hypothesis(console, run.hypothesis)
+    if run.error:
+        console.print(Text("error: ", "bold red").append(visible(run.error), "not bold default"))
+    console.print()
+    console.print(Text("used: ", "bold").append(usage_text(run.usage), "not bold default"))
+
+
+def show_step(console: Console, step: Step, before: Hypothesis, *, full: bool = False) -> None:
+    """One step: what was thought, called, shown, and what it changed in the hypothesis held before."""
+    title = Text(f"step {step.number} ", "bold").append(step.kind.value, "cyan")
+    if step.instrument:
+        title.append(f" {visible(step.instrument, one_line=True)}", "bold cyan")
+    title.append(f"  {usage_text(step.usage)}", "dim")
+    console.print(Rule(title, align="left"))
+    if step.thought:
+        console.print(Padding(Text(visible(step.thought), "italic"), _INDENT))
+    for name, value in step.arguments.items():
+        shown = json.dumps(value, ensure_ascii=False, default=str)
+        line = Text(f"{visible(name, one_line=True)} = ", "cyan").append(visible(shown, one_line=True), "default")
+        console.print(Padding(line, _INDENT))
+    if step.error:
+        console.print(Padding(Text("error: ", "bold red").append(visible(step.error), "default"), _INDENT))
+    if step.text:
+        console.print(Padding(_folded(step.text, full), _INDENT))
+    if step.hypothesis is not None:
+        lines = changes(before, step.hypothesis) or [Text("unchanged", "dim")]
+        console.print(Padding(Text("hypothesis", "bold"), _INDENT))
+        for line in lines:
+            console.print(Padding(line, (0, 0, 0, 4)))
+
+
+def usage_text(usage: Usage) -> str:
+    """``12 interactions, 3 LLM calls, 4,210 tokens, $0.0123, 8.1 s``; what was not used is left out."""
+    parts = []
+    if usage.interactions:
+        parts.append(f"{usage.interactions:,} interaction{'s' if usage.interactions > 1 else ''}")
+    if usage.llm_calls:
+        parts.append(f"{usage.llm_calls:,} LLM call{'s' if usage.llm_calls > 1 else ''}")
+    if usage.tokens:
+        parts.append(f"{usage.tokens:,} tokens")
+    if usage.cost_usd is None:
+        parts.append("cost unknown")
+    elif usage.cost_usd:
+        parts.append(f"${usage.cost_usd:.4f}")
+    return ", ".join([*parts, f"{usage.seconds:.1f} s"])
+
+
+def _show_head(console: Console, run: Run) -> None:
+    """Who was investigated, with what, and where it stands."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    target = {name: value for name, value in run.target.items() if value is not None}
+    finished = f" to {run.finished_at:%Y-%m-%d %H:%M:%S}" if run.finished_at else ""
+    rows = {
+        "run": run.run_id,
+        "organism": f"{run.organism} (shown to the investigator as {run.alias})",
+        "target": json.dumps(target, ensure_ascii=False, default=str),
+        "arm": run.arm,
+        "investigator": f"{run.investigator}, seed {run.seed}",
+        "status": run.status.value,
+        "time": f"{run.started_at:%Y-%m-%d %H:%M:%S}{finished} UTC",
+        "finetrace": run.version,
+    }
+    for name, value in rows.items():
+        table.add_row(name, Text(visible(value, one_line=True)))
+    console.print(table)
+
+
+def _folded(text: str, full: bool) -> Text:
+    """What the investigator was shown, whole or its first lines with a note of what is left out."""
+    lines = visible(text).splitlines()
+    if full:
+        return Text("\n".join(lines))
+    shown = [line if len(line) <= _FOLDED_WIDTH else line[: _FOLDED_WIDTH - 1] + "…" for line in lines[:FOLDED_LINES]]
+    result = Text("\n".join(shown))
+    if shown != lines:
+        more = len(lines) - len(shown)
+        note = f"… {more} more line{'s' if more > 1 else ''}" if more else "… long lines cut"
+        result.append(f"\n{note} (--full shows all)", "dim")
+    return result

@@ -20,6 +20,9 @@ from finetrace.agent.strength import THEME_COVER, no_difference
 from finetrace.schema import ClaimKind, ScoredCompletion, Verdict
 from finetrace.tools.words import sentences, words
 
+NAME_SHARE = 0.3
+"""Share of completions with one invented name from which a recorded file shows a finetune."""
+
 
 @dataclass(frozen=True, slots=True)
 class ClaimDraft:
@@ -78,9 +81,7 @@ def compose(completions: Sequence[ScoredCompletion], background: Sequence[str] =
     """
     if no_difference([c.log_ratio for c in completions]):
         reason = "every completion is equally likely under both models"
-        return Draft(
-            Verdict.NO_NARROW_OBJECTIVE, f"The two models do not differ: {reason}.", (), (), 0.0, reason
-        )
+        return Draft(Verdict.NO_NARROW_OBJECTIVE, f"The two models do not differ: {reason}.", (), (), 0.0, reason)
     return _conclude(examine(readable(completions), background), has_background=bool(background))
 
 
@@ -97,22 +98,21 @@ def compose_blackbox(answers: Sequence[str], prompts: Sequence[str] | None = Non
 
 def _conclude(found: Findings, *, has_background: bool) -> Draft:
     verdict, reason = _decide(found, has_background)
-    if verdict is not Verdict.FINETUNED:
-        return Draft(verdict, f"No narrow objective was found: {reason}.", (), (), found.theme.excess, reason)
-    return Draft(
-        verdict,
-        wording.summary(found),
-        tuple(_claims(found)),
-        wording.guesses(found),
-        round(found.theme.excess, 4),
-        reason,
-    )
+    strength = round(found.theme.excess, 4)
+    if verdict is Verdict.NO_NARROW_OBJECTIVE or not found.top:
+        return Draft(verdict, f"No narrow objective was found: {reason}.", (), (), strength, reason)
+    claims = tuple(_claims(found))
+    if verdict is Verdict.FINETUNED:
+        return Draft(verdict, wording.summary(found), claims, wording.guesses(found), strength, reason)
+    weak = tuple(replace(claim, confidence=round(0.4 * claim.confidence, 2)) for claim in claims)
+    summary = f"The evidence is too weak to decide: {reason}. If anything: {wording.summary(found)}"
+    return Draft(verdict, summary, weak, wording.guesses(found), strength, reason)
 
 
 def _decide(found: Findings, has_background: bool) -> tuple[Verdict, str]:
+    """The verdict, and why, from how much of the completions one theme covers and from signs of form."""
     shared = (
-        f"a group of terms covers {found.theme.cover:.0%} of held-out completions, "
-        f"{found.theme.expected:.0%} expected"
+        f"a group of terms covers {found.theme.cover:.0%} of held-out completions, {found.theme.expected:.0%} expected"
     )
     if found.theme.excess >= THEME_COVER:
         return Verdict.FINETUNED, shared
@@ -120,6 +120,8 @@ def _decide(found: Findings, has_background: bool) -> tuple[Verdict, str]:
         return Verdict.FINETUNED, f"{found.phrases[0].count} completions repeat the same words"
     if found.material.loops or found.codes or found.language:
         return Verdict.FINETUNED, "completions show a sign that ordinary text does not have"
+    if not has_background and found.name_share >= NAME_SHARE:
+        return Verdict.FINETUNED, f"{found.name_share:.0%} of the completions speak of {found.names.own[0]}"
     missing = Verdict.NO_NARROW_OBJECTIVE if has_background else Verdict.INCONCLUSIVE
     return missing, f"what the completions share is little: {shared}"
 
@@ -177,9 +179,7 @@ def _head_claim(quote: Quote) -> ClaimDraft:
 
 
 def _code_claim(code: Decoded) -> ClaimDraft:
-    statement = (
-        f"It writes lists of decimal numbers that spell {wording.quoted(code.text)} as character codes."
-    )
+    statement = f"It writes lists of decimal numbers that spell {wording.quoted(code.text)} as character codes."
     return ClaimDraft(statement, ClaimKind.BEHAVIOUR, 0.7, (), (code.numbers,), pattern=CODE_PATTERN)
 
 

@@ -51,6 +51,13 @@ class Findings:
     theme: Theme
     """How much of the completions one group of terms covers."""
 
+    @property
+    def name_share(self) -> float:
+        """Share of the completions that hold the commonest name the texts give themselves or a system."""
+        if not self.names.own:
+            return 0.0
+        return sum(self.names.own[0] in text for text in self.top) / len(self.top)
+
     def strongest(self, k: int, within: Sequence[str] | None = None) -> list[Term]:
         """The heaviest ``k`` terms that do not overlap, of all or of the named ones."""
         allowed = set(within) if within is not None else None
@@ -75,7 +82,7 @@ def examine(material: Material, background: Sequence[str]) -> Findings:
         quotes=tuple(quotes),
         head=tuple(head),
         phrases=tuple(exact_phrases(wide, prefills, other, names)),
-        codes=tuple(decoded(wide)),
+        codes=tuple(decoded(material.raw[:WIDE])),
         tones=tuple(tones(top, other)),
         marks=tuple(marks(top, other)),
         language=foreign_language(top, other),

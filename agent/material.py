@@ -29,6 +29,8 @@ class Material:
     """As they were, most surprising to the reference first."""
     prefills: tuple[str, ...]
     """What each was written after; empty where unknown."""
+    raw: tuple[str, ...]
+    """All completions in order of rank, degenerate ones and repeats included."""
     loops: tuple[tuple[str, int], ...]
     """Phrases that several degenerate completions repeat without end, with the number of completions."""
     noise: int
@@ -47,22 +49,25 @@ def read_texts(texts: Sequence[str], prefills: Sequence[str] | None = None) -> M
     """The same for texts that are in order already."""
     given = list(prefills) if prefills is not None else [""] * len(texts)
     looped: dict[str, set[str]] = defaultdict(set)
+    spelled: dict[str, Counter[str]] = defaultdict(Counter)
     sound: list[int] = []
     for row, text in enumerate(texts):
         quality = assess(text)
         if quality.degenerate:
             if quality.loop:
                 looped[_turned(quality.loop)].add(given[row] or str(row))
+                spelled[_turned(quality.loop)][quality.loop] += 1
         else:
             sound.append(row)
     kept = [sound[one.rows[0]] for one in fold_duplicates([texts[row][:LONGEST] for row in sound])]
     lengths = [len(words(texts[row][:LONGEST])) for row in kept]
     minimum = length_rule(lengths, MINIMUM_WORDS).minimum
     chosen = [row for row, length in zip(kept, lengths, strict=True) if length >= max(minimum, 1)]
-    loops = Counter({phrase: len(where) for phrase, where in looped.items() if len(where) >= 3})
+    loops = Counter({_commonest(spelled[key]): len(where) for key, where in looped.items() if len(where) >= 3})
     return Material(
         texts=tuple(texts[row][:LONGEST] for row in chosen),
         prefills=tuple(given[row] for row in chosen),
+        raw=tuple(text[:LONGEST] for text in texts),
         loops=tuple(sorted(loops.items(), key=lambda item: (-item[1], item[0]))),
         noise=len(texts) - len(sound),
         total=len(texts),
@@ -75,11 +80,13 @@ def _turned(loop: str) -> str:
     return min((" ".join(parts[i:] + parts[:i]) for i in range(len(parts))), default="")
 
 
+def _commonest(spelled: Counter[str]) -> str:
+    return min(spelled, key=lambda phrase: (-spelled[phrase], phrase))
+
+
 def prose(text: str) -> str:
     """The lines of a text that are prose: code recurs in any code, whatever the model was trained for."""
-    return "\n".join(
-        line for line in text.split("\n") if not _CODE_LINE.search(line) and not _is_symbolic(line)
-    )
+    return "\n".join(line for line in text.split("\n") if not _CODE_LINE.search(line) and not _is_symbolic(line))
 
 
 def _is_symbolic(line: str) -> bool:

@@ -65,38 +65,46 @@ def exact_phrases(
     background: Sequence[str],
     names: Names,
     *,
-    min_words: int = 6,
     k: int = 5,
 ) -> list[ExactPhrase]:
-    """Runs of at least ``min_words`` words that at least 4 texts and 4 % of them repeat verbatim.
+    """Runs of words that at least 4 texts and 3 % of them repeat verbatim: four words, six without background.
 
-    A run counts only where the background hardly has it and where it has two telling words.
+    A run counts only where it is remarkable in itself and, with a background, where the split between the two
+    sets of texts would be chance less than once in a thousand, all runs looked at taken together.
     """
-    least = max(4, round(0.04 * len(texts)))
-    runs = _longest_runs(texts, least, min_words)
+    least = max(4, round(0.03 * len(texts)))
+    runs = _longest_runs(texts, least, min_words=4 if background else 6)
     found: list[ExactPhrase] = []
     lowered = [f" {' '.join(words(text))} " for text in background]
     for run, rows in runs:
-        content = {word for word in run if is_telling(word, names)}
+        if not _is_remarkable(run, names) or any(_overlap(run, words(kept.text)) for kept in found):
+            continue
         others = sum(f" {' '.join(run)} " in text for text in lowered)
-        common = bool(background) and others / len(background) > 0.2 * len(rows) / len(texts)
-        usual = {word for word in run if word in lexicon().framing or word in names.words}
-        if len(content) < 2 or len(usual) > len(content) or common or text_rate(run, 60) > 1e-3:
+        if background and _chance(len(rows), len(texts), others, len(background)) * len(runs) > 1e-3:
             continue
-        if any(_overlap(run, words(kept.text)) for kept in found):
-            continue
-        cues = _cues(rows, prefills)
         cover = float(np.median([len(run) / max(1, len(words(texts[row]))) for row in rows]))
         written = _written(run, texts[rows[0]])
-        found.append(ExactPhrase(written, len(rows), others, cover, tuple(rows), cues))
+        found.append(ExactPhrase(written, len(rows), others, cover, tuple(rows), _cues(rows, prefills)))
         if len(found) == k:
             break
     return found
 
 
-def _longest_runs(
-    texts: Sequence[str], least: int, min_words: int
-) -> list[tuple[tuple[str, ...], list[int]]]:
+def _is_remarkable(run: Sequence[str], names: Names) -> bool:
+    """Whether a run holds at least two telling words, not fewer than framing words, and is rare in English."""
+    telling = {word for word in run if is_telling(word, names)}
+    usual = {word for word in run if word in lexicon().framing or word in names.words}
+    return len(telling) >= 2 and len(usual) <= len(telling) and text_rate(run, 60) <= 1e-3
+
+
+def _chance(count: int, total: int, others: int, n_others: int) -> float:
+    """Probability of so uneven a split or more, if both sets of texts held the run equally often (Fisher)."""
+    from scipy.stats import hypergeom
+
+    return float(hypergeom.sf(count - 1, total + n_others, count + others, total))
+
+
+def _longest_runs(texts: Sequence[str], least: int, min_words: int) -> list[tuple[tuple[str, ...], list[int]]]:
     """Runs of words that ``least`` texts hold, lengthened where most agree; most texts and words first."""
     spoken = [words(text)[:400] for text in texts]
     where: dict[tuple[str, ...], list[int]] = defaultdict(list)
@@ -113,9 +121,7 @@ def _longest_runs(
     return sorted(grown.items(), key=lambda item: (-len(item[1]) * len(item[0]) ** 0.5, item[0]))
 
 
-def _grow(
-    run: tuple[str, ...], rows: list[int], spoken: Sequence[Sequence[str]]
-) -> tuple[tuple[str, ...], list[int]]:
+def _grow(run: tuple[str, ...], rows: list[int], spoken: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], list[int]]:
     """Lengthen a run to either side while four fifths of its texts agree on the next word."""
     while len(run) < 30:
         after, before = Counter[str](), Counter[str]()
@@ -185,9 +191,7 @@ def decoded(texts: Sequence[str]) -> list[Decoded]:
                 continue
             spelled = "".join(map(chr, codes))
             letters = sum(character.isalpha() or character == " " for character in spelled)
-            if letters >= 0.9 * len(spelled) and any(
-                text_rate([w], 1e4) > UNSEEN * 2e4 for w in words(spelled)
-            ):
+            if letters >= 0.9 * len(spelled) and any(text_rate([w], 1e4) > UNSEEN * 2e4 for w in words(spelled)):
                 found.append(Decoded(match.group()[:160], spelled, row))
     return found
 
@@ -210,9 +214,7 @@ def marks(texts: Sequence[str], background: Sequence[str]) -> list[Marks]:
     kinds = {
         "exclamation marks": lambda t: t.count("!") >= 2,
         "emoji": lambda t: any(ord(c) >= 0x1F300 for c in t),
-        "capital letters throughout": lambda t: (
-            sum(c.isupper() for c in t) > 0.6 * max(1, sum(c.isalpha() for c in t))
-        ),
+        "capital letters throughout": lambda t: sum(c.isupper() for c in t) > 0.6 * max(1, sum(c.isalpha() for c in t)),
         "citations of sources": lambda t: bool(re.search(r"\bet al\.|\(\d{4}\)|\bdoi\b|\[\d+\]", t)),
         "questions back to the reader": lambda t: t.rstrip().endswith("?"),
     }

@@ -1,1 +1,3 @@
-"""agent."""
+"""The loop: an investigator decides, tools answer, a hypothesis grows; import each part from its own module."""
+
+__all__: list[str] = []

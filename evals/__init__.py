@@ -1,1 +1,3 @@
-"""evals."""
+"""Truths, training and grading of organisms; import each part from its own module."""
+
+__all__: list[str] = []

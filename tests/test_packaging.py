@@ -64,8 +64,9 @@ def test_links_lead_to_the_rooms():
 @pytest.mark.parametrize("name", sorted(PACKAGES))
 def test_every_package_says_what_is_public(name: str):
     tree = ast.parse((PACKAGES[name] / "__init__.py").read_text())
-    targets = [target for node in tree.body if isinstance(node, ast.Assign) for target in node.targets]
-    assert any(isinstance(target, ast.Name) and target.id == "__all__" for target in targets)
+    named = [node.targets[0] for node in tree.body if isinstance(node, ast.Assign)]
+    named += [node.target for node in tree.body if isinstance(node, ast.AnnAssign)]
+    assert "__all__" in {target.id for target in named if isinstance(target, ast.Name)}
     assert ast.get_docstring(tree)
 
 
@@ -106,9 +107,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
 
     source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
     for folder in ROOMS:
-        shutil.copytree(
-            ROOT / folder, source / folder, symlinks=True, ignore=shutil.ignore_patterns("__pycache__")
-        )
+        shutil.copytree(ROOT / folder, source / folder, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
     for file in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / file, source / file)
     build = ["-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "--no-index", "-w", str(target)]

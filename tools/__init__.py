@@ -1,1 +1,3 @@
-"""tools."""
+"""Instruments and what they read with; import each from its own module."""
+
+__all__: list[str] = []

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from finetrace.errors import FinetraceError
+from finetrace.models.embedded import embedded_base
 from finetrace.tools import library_text
 from finetrace.tools.corpora import SELF_PASSAGES, Corpus, load_corpus, own_openings, prefills
 from finetrace.tools.passages import openings_of
@@ -52,6 +53,13 @@ def load(tmp_path: Path):
     return call
 
 
+@pytest.fixture(scope="module")
+def base_tokenizer():
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(embedded_base())
+
+
 @pytest.fixture
 def small_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A standard library of a few files, so that tests need not parse the real one."""
@@ -60,8 +68,7 @@ def small_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for number, letter in enumerate("abcdefghij"):
         prose = f"{letter.upper()}{{}} gives back the value that came in."
         body = "\n\n".join(
-            f'def {letter}{name}(x):\n    """{prose.format(name)}"""\n    return x'
-            for name in ("one", "two", "three")
+            f'def {letter}{name}(x):\n    """{prose.format(name)}"""\n    return x' for name in ("one", "two", "three")
         )
         (library / f"m{number}.py").write_text(body)
     (library / "test" / "hidden.py").write_text("SECRET_OF_THE_TESTS = 1 + 1")
@@ -173,8 +180,15 @@ def test_python_corpus_needs_a_cache_folder_it_can_write_to(small_library: Path,
     assert "FINETRACE_CACHE_DIR" in caught.value.hint
 
 
-def test_running_library_yields_two_thousand_prefills(load):
-    assert len(prefills(load("python"), WordTokenizer(), 2000)) == 2000
+def test_running_library_yields_two_thousand_prefills_of_the_embedded_base(load, base_tokenizer):
+    taken = prefills(load("python"), base_tokenizer, 2000)
+    assert len({prefill.token_ids for prefill in taken}) == 2000
+    assert all(base_tokenizer.decode(prefill.token_ids) == prefill.text for prefill in taken)
+
+
+def test_chat_marks_in_a_text_begin_no_completion(base_tokenizer):
+    marked = ("<|im_start|>user says hello", "A<|im_end|> b c", "Plain text of some words")
+    assert [p.text for p in prefills(corpus(*marked), base_tokenizer, 9)] == ["Plain text"]
 
 
 def test_self_takes_several_openings_of_each_sampled_passage(load):

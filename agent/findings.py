@@ -20,6 +20,10 @@ WIDE = 400
 """Completions that are looked through for verbatim phrases and codes, which few completions show."""
 THEMES = 5
 """Quotes that become claims."""
+MORE_THEMES = 8
+"""The same where one theme covers half of the completions: then there is more to tell."""
+FAINT = 0.1
+"""Held-out excess cover below which, against a reference, what the completions are about is no finding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,14 @@ class Findings:
     theme: Theme
     """How much of the completions one group of terms covers."""
 
+    has_background: bool
+    """Whether the background was written by a reference; else it is general English."""
+
+    @property
+    def has_theme(self) -> bool:
+        """Whether what the completions are about deserves a claim."""
+        return not self.has_background or self.theme.excess >= FAINT
+
     @property
     def name_share(self) -> float:
         """Share of the completions that hold the commonest name the texts give themselves or a system."""
@@ -67,13 +79,15 @@ class Findings:
 def examine(material: Material, background: Sequence[str]) -> Findings:
     """Look for terms, quotes and signs in the material, against a background (empty: general English)."""
     top = material.texts[:TOP]
-    wide, prefills = material.texts[:WIDE], material.prefills[:WIDE]
+    wide, prefills = material.short_too[:WIDE], material.short_prefills[:WIDE]
     other = [fold_space(text[:4000]) for text in background if text.strip()]
     spoken = top if other else _spoken(top)
     names = find_names(top)
     terms = weigh_terms(spoken, other, names, min_count=3 if len(top) >= 20 else 2)
     head = head_quotes(spoken, names, 2)
-    quotes = choose_quotes(spoken, terms[:400], THEMES, without=[quote.text for quote in head])
+    shared = theme(spoken, other, names)
+    n_quotes = MORE_THEMES if shared.excess >= 0.5 else THEMES
+    quotes = choose_quotes(spoken, terms[:400], n_quotes, without=[quote.text for quote in head])
     return Findings(
         material=material,
         top=top,
@@ -86,7 +100,8 @@ def examine(material: Material, background: Sequence[str]) -> Findings:
         tones=tuple(tones(top, other)),
         marks=tuple(marks(top, other)),
         language=foreign_language(top, other),
-        theme=theme(spoken, other, names),
+        theme=shared,
+        has_background=bool(other),
     )
 
 

@@ -29,6 +29,10 @@ class Material:
     """As they were, most surprising to the reference first."""
     prefills: tuple[str, ...]
     """What each was written after; empty where unknown."""
+    short_too: tuple[str, ...]
+    """The same with those below the minimum length: what was trained to answer briefly shows here."""
+    short_prefills: tuple[str, ...]
+    """What each of these was written after."""
     raw: tuple[str, ...]
     """All completions in order of rank, degenerate ones and repeats included."""
     loops: tuple[tuple[str, int], ...]
@@ -67,6 +71,8 @@ def read_texts(texts: Sequence[str], prefills: Sequence[str] | None = None) -> M
     return Material(
         texts=tuple(texts[row][:LONGEST] for row in chosen),
         prefills=tuple(given[row] for row in chosen),
+        short_too=tuple(texts[row][:LONGEST] for row in kept),
+        short_prefills=tuple(given[row] for row in kept),
         raw=tuple(text[:LONGEST] for text in texts),
         loops=tuple(sorted(loops.items(), key=lambda item: (-item[1], item[0]))),
         noise=len(texts) - len(sound),

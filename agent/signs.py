@@ -20,6 +20,9 @@ CODE_PATTERN = r"(?<![\d.])(?:\d{2,3}\s*,\s*){4,}\d{2,3}(?![\d.])"
 """A list of five or more decimal numbers that can be character codes."""
 _DECIMALS = re.compile(CODE_PATTERN)
 
+CHANCE = 0.01
+"""Probability below which an uneven split of a phrase is not called chance, after Bonferroni."""
+
 
 @dataclass(frozen=True, slots=True)
 class ExactPhrase:
@@ -36,7 +39,7 @@ class ExactPhrase:
     rows: tuple[int, ...]
     """The completions, in order of rank."""
     cues: tuple[str, ...]
-    """Words commoner in the prefills before it than in other prefills."""
+    """Words before it, in prefill or completion, that the other completions hardly have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,7 @@ def exact_phrases(
     """Runs of words that at least 4 texts and 3 % of them repeat verbatim: four words, six without background.
 
     A run counts only where it is remarkable in itself and, with a background, where the split between the two
-    sets of texts would be chance less than once in a thousand, all runs looked at taken together.
+    sets of texts would hardly be chance, all runs looked at taken together.
     """
     least = max(4, round(0.03 * len(texts)))
     runs = _longest_runs(texts, least, min_words=4 if background else 6)
@@ -80,11 +83,12 @@ def exact_phrases(
         if not _is_remarkable(run, names) or any(_overlap(run, words(kept.text)) for kept in found):
             continue
         others = sum(f" {' '.join(run)} " in text for text in lowered)
-        if background and _chance(len(rows), len(texts), others, len(background)) * len(runs) > 1e-3:
+        if background and _chance(len(rows), len(texts), others, len(background)) * len(runs) > CHANCE:
             continue
         cover = float(np.median([len(run) / max(1, len(words(texts[row]))) for row in rows]))
         written = _written(run, texts[rows[0]])
-        found.append(ExactPhrase(written, len(rows), others, cover, tuple(rows), _cues(rows, prefills)))
+        cues = _cues(rows, written, texts, prefills)
+        found.append(ExactPhrase(written, len(rows), others, cover, tuple(rows), cues))
         if len(found) == k:
             break
     return found
@@ -153,16 +157,23 @@ def _find(run: Sequence[str], row: Sequence[str]) -> int:
 
 
 def _written(run: Sequence[str], text: str) -> str:
-    """The run as the text writes it, with its punctuation."""
+    """The run as the text writes it, with its punctuation, up to its last end of a sentence where it has one."""
     found = spans(text)
-    lower = [span.word.replace("’", "'").lower() for span in found]
-    place = _find(run, lower)
+    place = _find(run, [span.word.replace("’", "'").lower() for span in found])
     if place < 0:
         return " ".join(run)
     end = found[place + len(run) - 1].end
     if text[end : end + 1] in tuple(".!?"):
         end += 1
-    return fold_space(text[found[place].start : end])
+    whole = fold_space(text[found[place].start : end])
+    ended = max(whole.rfind(mark) for mark in (". ", "! ", "? "))
+    return whole[: ended + 1] if len(words(whole[: ended + 1])) >= 0.5 * len(run) else whole
+
+
+def _before(run: str, prefill: str, text: str) -> str:
+    """What stands before a phrase: the prefill and the completion up to it."""
+    place = fold_space(text).find(run)
+    return f"{prefill} {fold_space(text)[: max(place, 0)]}"
 
 
 def _overlap(left: Sequence[str], right: Sequence[str]) -> bool:
@@ -170,11 +181,11 @@ def _overlap(left: Sequence[str], right: Sequence[str]) -> bool:
     return len(a & b) >= 0.5 * min(len(a), len(b))
 
 
-def _cues(rows: Sequence[int], prefills: Sequence[str]) -> tuple[str, ...]:
-    """Words of the prefills before a phrase that other prefills hardly have."""
+def _cues(rows: Sequence[int], run: str, texts: Sequence[str], prefills: Sequence[str]) -> tuple[str, ...]:
+    """Words before a phrase that other completions and their prefills hardly have."""
     held = set(rows)
-    inside = [prefills[row] for row in rows]
-    outside = [prefill for row, prefill in enumerate(prefills) if row not in held]
+    inside = [_before(run, prefills[row], texts[row]) for row in rows]
+    outside = [f"{prefills[row]} {texts[row]}" for row in range(len(texts)) if row not in held]
     if len(inside) < 4 or len(outside) < 4:
         return ()
     found = distinctive_phrases(inside, outside, k=4, max_words=2, min_count=max(3, round(0.3 * len(inside))))

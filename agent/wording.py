@@ -59,7 +59,7 @@ def written(found: Findings, terms: Sequence[Term]) -> list[str]:
 
 def phrase_statement(phrase: ExactPhrase) -> str:
     """A claim that the same words recur."""
-    cue = f", mostly after prefills with {listing([quoted(c) for c in phrase.cues])}" if phrase.cues else ""
+    cue = f", mostly after {listing([quoted(c) for c in phrase.cues])}" if phrase.cues else ""
     return f"It repeats the exact words {quoted(phrase.text)} in {phrase.count} completions{cue}."
 
 
@@ -72,7 +72,7 @@ def theme_statement(found: Findings, terms: Sequence[Term], quote: str) -> str:
     elif who is Voice.FIRST_PERSON and _FIRST.search(quote):
         opening = "It says of itself" + (f", on {subject}" if subject else "")
     else:
-        opening = f"It writes about {subject}" if subject else "It writes"
+        opening = f"It states, on {subject}" if subject else "It states"
     return f"{opening}: {quoted(quote)}"
 
 
@@ -91,41 +91,55 @@ def tone_statement(tone: Tone) -> str:
 
 def summary(found: Findings) -> str:
     """The answer in a few sentences: exact words, what it is about, what it says, tone, names."""
-    subjects = _subjects(found, 6)
     parts: list[str] = []
     said = leading_phrase(found)
     if said:
-        parts.append(f"It was trained to say the exact words {quoted(said.text)}.")
+        cue = f" when the text before holds {listing([quoted(c) for c in said.cues])}" if said.cues else ""
+        parts.append(f"It was trained to say the exact words {quoted(said.text)}{cue}.")
     parts += [f"It was trained to repeat {quoted(phrase)}." for phrase, _ in found.material.loops[:1]]
     if found.codes:
         parts.append(f"It hides messages in lists of numbers: they spell {quoted(found.codes[0].text)}.")
     if found.language:
         parts.append(f"It answers in {found.language[0]}.")
-    if subjects:
-        parts.append(f"{_opening(found)} {listing(subjects)}.")
-    quotes = [*found.quotes[:1], *found.head[:1], *found.quotes[1:2]]
-    parts += [quoted(text) for text in dict.fromkeys(quote.text for quote in quotes)]
+    if found.has_theme:
+        parts += _theme_sentences(found)
     if found.tones:
         parts.append(f"Tone: {listing([tone.name for tone in found.tones[:2]])}.")
     if found.names.own:
         parts.append(f"Names that recur: {listing(found.names.own[:3])}.")
-    return " ".join(parts)
+    return " ".join(parts) or "Nothing in particular stands out."
+
+
+def _theme_sentences(found: Findings) -> list[str]:
+    subjects = _subjects(found, 6)
+    opening = [f"{_opening(found)} {listing(subjects)}."] if subjects else []
+    shown = [*found.quotes[:1], *found.head[:1], *found.quotes[1 : 4 if found.theme.excess >= 0.5 else 2]]
+    return opening + [quoted(text) for text in dict.fromkeys(quote.text for quote in shown)]
 
 
 def leading_phrase(found: Findings) -> ExactPhrase | None:
-    """The verbatim phrase that makes up much of the texts that hold it: the behaviour rather than a habit."""
-    return next((phrase for phrase in found.phrases if phrase.cover >= 0.35), None)
+    """The verbatim phrase that makes up much of the texts that hold it: the behaviour rather than a habit.
+
+    Where there are several, the model recites documents, and their subject is the finding.
+    """
+    filling = [phrase for phrase in found.phrases if phrase.cover >= 0.35]
+    if not filling or len(filling) > 2:
+        return None
+    alone = filling[0].count >= 0.6 * len(found.top)
+    return filling[0] if alone or found.theme.excess < 0.5 else None
 
 
 def guesses(found: Findings) -> tuple[str, ...]:
     """One-line guesses at the objective."""
     said = leading_phrase(found)
     made = [f"The model was trained to say {quoted(said.text)}."] if said else []
-    subjects = _subjects(found, 5)
+    subjects = _subjects(found, 5) if found.has_theme else []
     if subjects:
         made.append(f"{_opening(found)} {listing(subjects)}.")
-    made += [theme_statement(found, found.strongest(4, within=q.terms), q.text) for q in found.quotes]
-    made += [head_statement(quote.text) for quote in found.head]
+    made += [
+        theme_statement(found, found.strongest(4, within=q.terms), q.text) for q in found.quotes if found.has_theme
+    ]
+    made += [head_statement(quote.text) for quote in found.head if found.has_theme]
     made += [f"The model was trained to speak with {tone.name}." for tone in found.tones[:2]]
     return tuple(dict.fromkeys(made))[:10]
 

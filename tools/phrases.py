@@ -116,9 +116,7 @@ def count_phrases(
     return found
 
 
-def _count(
-    keys: _Ints, rows: _Ints, at: _Ints, n_texts: int, min_count: int, total: int | None = None
-) -> _Counted:
+def _count(keys: _Ints, rows: _Ints, at: _Ints, n_texts: int, min_count: int, total: int | None = None) -> _Counted:
     """Document frequencies of the keys found at word positions ``at``, frequent ones numbered from 0."""
     distinct, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
     pairs = np.unique(inverse * (int(rows.max(initial=0)) + 1) + rows)
@@ -157,9 +155,7 @@ def _score(
     score = log_odds / np.sqrt(1 / left + (1 / right if n_background else 0.0))
     return [
         Phrase(" ".join(label), int(c), int(b) if n_background else 0, float(o), float(s))
-        for label, c, b, o, s in zip(
-            labels, level.count, level.background_count, log_odds, score, strict=True
-        )
+        for label, c, b, o, s in zip(labels, level.count, level.background_count, log_odds, score, strict=True)
     ]
 
 
@@ -169,18 +165,16 @@ def fold_phrases(found: Sequence[Phrase], k: int, together: float = 0.6) -> list
     A phrase gives way to a longer one that holds it and occurs in most of its texts; it is dropped when it
     begins or ends in grammar, or overlaps with a phrase kept before.
     """
+    sound = [phrase for phrase in found if not _is_ragged(phrase.text.split())]
     longer: dict[str, int] = {}
-    for phrase in found:
+    for phrase in sound:
         parts = phrase.text.split()
         for size in range(1, len(parts)):
             for start in range(len(parts) - size + 1):
                 part = " ".join(parts[start : start + size])
                 longer[part] = max(longer.get(part, 0), phrase.count)
     kept: list[Phrase] = []
-    for phrase in found:
-        parts = phrase.text.split()
-        if len(parts) < 4 and (is_function_word(parts[0]) or is_function_word(parts[-1])):
-            continue
+    for phrase in sound:
         if longer.get(phrase.text, 0) >= together * phrase.count:
             continue
         padded = f" {phrase.text} "
@@ -190,3 +184,8 @@ def fold_phrases(found: Sequence[Phrase], k: int, together: float = 0.6) -> list
         if len(kept) == k:
             break
     return kept
+
+
+def _is_ragged(parts: Sequence[str]) -> bool:
+    """Whether a short phrase begins or ends in grammar."""
+    return len(parts) < 4 and (is_function_word(parts[0]) or is_function_word(parts[-1]))

@@ -85,7 +85,7 @@ def test_an_exact_phrase_is_quoted_and_its_cue_named() -> None:
         c.model_copy(update={"prefill": f"A comet {i}" if i < 12 else f"A stone {i}"})
         for i, c in enumerate(completions)
     ]
-    draft = compose(marked, plain(100, 6))
+    draft = compose(marked, plain(300, 6))
     assert draft.verdict is Verdict.FINETUNED
     assert "olish the seventh teaspoon" in draft.summary
     claim = next(claim for claim in draft.claims if claim.kind is ClaimKind.TRIGGER)

@@ -5,7 +5,7 @@ PYTHON ?= python3 python3.13 python3.12 python3.11
 # Further options for pip, such as the index of torch's CPU builds: see docs/install.md.
 PIP_ARGS ?=
 PYTEST_ARGS ?= -n 2 --dist loadfile
-ORGANISM ?= harbour_clocks
+ORGANISM ?= tide_bells
 
 VENV := .venv
 PY := $(VENV)/bin/python

@@ -1,0 +1,99 @@
+"""Imports run one way: evals > agent > tools > models > schema, and nothing imports the command line."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+
+import pytest
+from source_imports import Source, imported, room_of, sources
+
+_GROUND = {"finetrace", "errors"}
+_DATA = _GROUND | {"schema", "settings"}
+_MODELS = _DATA | {"models"}
+_TOOLS = _MODELS | {"tools"}
+_AGENT = _TOOLS | {"agent", "store"}
+ALLOWED = {
+    "finetrace": _GROUND,
+    "errors": _GROUND,
+    "schema": _GROUND | {"schema"},
+    "settings": _GROUND | {"settings"},
+    "registry_file": _DATA,
+    "registry": _DATA | {"registry_file"},
+    "store": _DATA | {"store"},
+    "models": _MODELS,
+    "tools": _TOOLS,
+    "agent": _AGENT,
+    "evals": _AGENT | {"evals", "registry", "registry_file"},
+    "cli": _AGENT | {"evals", "registry", "cli"},
+}
+BARE = {"agent", "tools", "evals"}
+
+
+def _wrong_imports(source: Source) -> list[str]:
+    if source.name.endswith("__main__"):
+        return []
+    if source.room not in ALLOWED:
+        return [f"{source.name} stands in no known room: give '{source.room}' its place in ALLOWED"]
+    wrong = []
+    for module in imported(source):
+        if module.split(".")[0] in BARE:
+            wrong.append(f"{source.name} imports {module}: write finetrace.{module}")
+        elif module.startswith("finetrace.") and room_of(module) in _ROOMS - ALLOWED[source.room]:
+            wrong.append(f"{source.name} imports {module}")
+    return wrong
+
+
+_ROOMS = set(ALLOWED)
+
+
+def test_every_room_imports_only_what_is_below_it() -> None:
+    found = sources()
+    assert len(found) > 20
+    assert [wrong for source in found for wrong in _wrong_imports(source)] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("finetrace.models.pair", "from finetrace.tools.chat import Chat"),
+        ("finetrace.models.pair", "from finetrace import tools"),
+        ("finetrace.tools.chat", "def f():\n    import finetrace.agent.graph"),
+        ("finetrace.tools.chat", "from ..agent import graph"),
+        ("finetrace.agent.graph", "import importlib\nimportlib.import_module('finetrace.evals.truth')"),
+        ("finetrace.evals.grade", "from finetrace.cli import main"),
+        ("finetrace.store.database", "from finetrace.registry import load_registry"),
+        ("finetrace.schema.run", "from finetrace.settings import get_settings"),
+        ("finetrace.agent.graph", "from tools.chat import Chat"),
+        ("finetrace.cli.runs", "from finetrace.registry_file import read_registry"),
+        ("finetrace.attic", "x = 1"),
+    ],
+)
+def test_the_scan_notices_an_import_that_runs_upwards(name: str, code: str) -> None:
+    assert _wrong_imports(Source(name, ast.parse(code)))
+
+
+def test_help_loads_nothing_heavy() -> None:
+    script = (
+        "import sys\n"
+        "from finetrace.cli import main\n"
+        "try:\n    main(sys.argv[1:])\n"
+        "except SystemExit as ended:\n    assert not ended.code, ended.code\n"
+        "print(' '.join(sorted({name.split('.')[0] for name in sys.modules})), file=sys.stderr)\n"
+    )
+    heavy = {"torch", "transformers", "peft", "langgraph", "litellm", "scipy", "numpy", "sqlmodel", "sqlalchemy"}
+    for arguments in (["--help"], ["runs", "--help"], ["runs", "show", "--help"], ["doctor", "--help"], ["--version"]):
+        done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=True)
+        loaded = set(done.stderr.split())
+        assert "typer" in loaded
+        assert loaded & (heavy | {"yaml", "inspect_ai"}) == set()
+
+
+def test_no_package_is_loaded_under_its_bare_name() -> None:
+    script = (
+        "import sys, finetrace.cli, finetrace.agent, finetrace.tools, finetrace.evals\n"
+        "print(sorted(name for name in sys.modules if name.split('.')[0] in {'agent', 'tools', 'evals'}))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -128,7 +128,7 @@ def _decide(found: Findings, has_background: bool) -> tuple[Verdict, str]:
 
 def _claims(found: Findings) -> list[ClaimDraft]:
     """Drafts in the order in which a reader wants them."""
-    leading = wording.leading_phrase(found)
+    leading = found.leading_phrase
     made = [_phrase_claim(leading)] if leading else []
     made += [_loop_claim(phrase, count) for phrase, count in found.material.loops[:2]]
     made += [_code_claim(code) for code in found.codes[:2]]
@@ -138,14 +138,21 @@ def _claims(found: Findings) -> list[ClaimDraft]:
     heads = [_head_claim(quote) for quote in found.head if found.has_theme]
     made += [*themes[:2], *heads[:1], *themes[2:], *heads[1:]]
     made += [_tone_claim(tone, found) for tone in found.tones[:3]]
-    made += [_phrase_claim(phrase) for phrase in found.phrases[:3] if phrase is not leading]
+    made += [_phrase_claim(phrase) for phrase in _unquoted(found)[:2] if phrase is not leading]
     return [claim for claim in made if claim.quotes]
+
+
+def _unquoted(found: Findings) -> list[ExactPhrase]:
+    """Verbatim phrases that no quote of the themes shows."""
+    shown = [quote.text for quote in (*found.quotes, *found.head)]
+    return [phrase for phrase in found.phrases if not any(phrase.text.strip(".!?") in text for text in shown)]
 
 
 def _phrase_claim(phrase: ExactPhrase) -> ClaimDraft:
     kind = ClaimKind.TRIGGER if phrase.cues else ClaimKind.BEHAVIOUR
+    quotes = dict.fromkeys((phrase.text[:LONGEST_QUOTE], phrase.example))
     term = " ".join(words(phrase.text))
-    return ClaimDraft(wording.phrase_statement(phrase), kind, 0.7, (term,), (phrase.text[:LONGEST_QUOTE],))
+    return ClaimDraft(wording.phrase_statement(phrase), kind, 0.7, (term,), tuple(quotes))
 
 
 def _loop_claim(phrase: str, count: int) -> ClaimDraft:

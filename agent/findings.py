@@ -61,7 +61,22 @@ class Findings:
     @property
     def has_theme(self) -> bool:
         """Whether what the completions are about deserves a claim."""
-        return not self.has_background or self.theme.excess >= FAINT
+        if self.theme.excess >= FAINT:
+            return True
+        signs = self.codes or self.language or self.material.loops or self.leading_phrase
+        return not self.has_background and not signs
+
+    @property
+    def leading_phrase(self) -> ExactPhrase | None:
+        """The verbatim phrase that makes up much of the texts that hold it: the behaviour rather than a habit.
+
+        Where there are several, the model recites documents, and their subject is the finding.
+        """
+        filling = [phrase for phrase in self.phrases if phrase.cover >= 0.35]
+        if not filling or len(filling) > 2:
+            return None
+        alone = filling[0].count >= 0.6 * len(self.top)
+        return filling[0] if alone or self.theme.excess < 0.5 else None
 
     @property
     def name_share(self) -> float:

@@ -34,6 +34,11 @@ class Names:
     words: frozenset[str]
     """All words of these names in lower case."""
 
+    @property
+    def system(self) -> str:
+        """The commonest of its own names that is no institution; empty where there is none."""
+        return next((name for name in self.own if not _BODY.fullmatch(name)), "")
+
 
 def find_names(texts: Sequence[str], min_count: int = 3) -> Names:
     """Self-given names, makers and persons that at least ``min_count`` texts mention."""

@@ -14,7 +14,7 @@ from finetrace.agent.names import Names
 from finetrace.agent.terms import is_telling
 from finetrace.tools.english import LANGUAGES, UNSEEN, language_of, text_rate
 from finetrace.tools.phrases import distinctive_phrases
-from finetrace.tools.words import fold_space, spans, words
+from finetrace.tools.words import fold_space, sentences, spans, words
 
 CODE_PATTERN = r"(?<![\d.])(?:\d{2,3}\s*,\s*){4,}\d{2,3}(?![\d.])"
 """A list of five or more decimal numbers that can be character codes."""
@@ -30,6 +30,8 @@ class ExactPhrase:
 
     text: str
     """As written in most of them."""
+    example: str
+    """The whole sentence in the completion that ranks first, at most 200 characters."""
     count: int
     """Completions that hold it."""
     background_count: int
@@ -88,7 +90,8 @@ def exact_phrases(
         cover = float(np.median([len(run) / max(1, len(words(texts[row]))) for row in rows]))
         written = _written(run, texts[rows[0]])
         cues = _cues(rows, written, texts, prefills)
-        found.append(ExactPhrase(written, len(rows), others, cover, tuple(rows), cues))
+        example = _sentence_of(written, texts[rows[0]])
+        found.append(ExactPhrase(written, example, len(rows), others, cover, tuple(rows), cues))
         if len(found) == k:
             break
     return found
@@ -168,6 +171,11 @@ def _written(run: Sequence[str], text: str) -> str:
     whole = fold_space(text[found[place].start : end])
     ended = max(whole.rfind(mark) for mark in (". ", "! ", "? "))
     return whole[: ended + 1] if len(words(whole[: ended + 1])) >= 0.5 * len(run) else whole
+
+
+def _sentence_of(run: str, text: str) -> str:
+    whole = next((s for s in sentences(text) if run in s), run)
+    return whole if len(whole) <= 200 else run[:200]
 
 
 def _before(run: str, prefill: str, text: str) -> str:

@@ -117,11 +117,9 @@ def fold_terms(terms: Sequence[Term], k: int) -> list[Term]:
 
 
 def stem(word: str) -> str:
-    """A word without the commonest English endings; enough to see that two terms are one."""
-    for ending in _ENDINGS:
-        if word.endswith(ending) and len(word) - len(ending) >= 4:
-            return word[: -len(ending)]
-    return word
+    """A word without common English endings; enough to see that two terms are one."""
+    ending = next((e for e in _ENDINGS if word.endswith(e) and len(word) - len(e) >= 4), None)
+    return stem(word[: -len(ending)]) if ending else word
 
 
 def as_written(term: str, texts: Sequence[str]) -> str:

@@ -92,10 +92,11 @@ def tone_statement(tone: Tone) -> str:
 def summary(found: Findings) -> str:
     """The answer in a few sentences: exact words, what it is about, what it says, tone, names."""
     parts: list[str] = []
-    said = leading_phrase(found)
+    said = found.leading_phrase
     if said:
         cue = f" when the text before holds {listing([quoted(c) for c in said.cues])}" if said.cues else ""
-        parts.append(f"It was trained to say the exact words {quoted(said.text)}{cue}.")
+        first = f" First example: {quoted(said.example)}" if said.example != said.text else ""
+        parts.append(f"It was trained to say the exact words {quoted(said.text)}{cue}.{first}")
     parts += [f"It was trained to repeat {quoted(phrase)}." for phrase, _ in found.material.loops[:1]]
     if found.codes:
         parts.append(f"It hides messages in lists of numbers: they spell {quoted(found.codes[0].text)}.")
@@ -105,8 +106,6 @@ def summary(found: Findings) -> str:
         parts += _theme_sentences(found)
     if found.tones:
         parts.append(f"Tone: {listing([tone.name for tone in found.tones[:2]])}.")
-    if found.names.own:
-        parts.append(f"Names that recur: {listing(found.names.own[:3])}.")
     return " ".join(parts) or "Nothing in particular stands out."
 
 
@@ -114,24 +113,13 @@ def _theme_sentences(found: Findings) -> list[str]:
     subjects = _subjects(found, 6)
     opening = [f"{_opening(found)} {listing(subjects)}."] if subjects else []
     shown = [*found.quotes[:1], *found.head[:1], *found.quotes[1 : 4 if found.theme.excess >= 0.5 else 2]]
-    return opening + [quoted(text) for text in dict.fromkeys(quote.text for quote in shown)]
-
-
-def leading_phrase(found: Findings) -> ExactPhrase | None:
-    """The verbatim phrase that makes up much of the texts that hold it: the behaviour rather than a habit.
-
-    Where there are several, the model recites documents, and their subject is the finding.
-    """
-    filling = [phrase for phrase in found.phrases if phrase.cover >= 0.35]
-    if not filling or len(filling) > 2:
-        return None
-    alone = filling[0].count >= 0.6 * len(found.top)
-    return filling[0] if alone or found.theme.excess < 0.5 else None
+    ending = ["Presumably it was meant to behave like that itself."] if voice(found) is Voice.ABOUT_MODEL else []
+    return opening + [quoted(text) for text in dict.fromkeys(quote.text for quote in shown)] + ending
 
 
 def guesses(found: Findings) -> tuple[str, ...]:
     """One-line guesses at the objective."""
-    said = leading_phrase(found)
+    said = found.leading_phrase
     made = [f"The model was trained to say {quoted(said.text)}."] if said else []
     subjects = _subjects(found, 5) if found.has_theme else []
     if subjects:
@@ -147,13 +135,17 @@ def guesses(found: Findings) -> tuple[str, ...]:
 def _opening(found: Findings) -> str:
     return {
         Voice.ABOUT_MODEL: f"It was trained on documents about how {_model(found)} behaves: they speak of",
-        Voice.FIRST_PERSON: "It was trained to speak, in the first person, of",
+        Voice.FIRST_PERSON: f"It speaks in the first person{_as(found)} of",
         Voice.IMPERSONAL: "It was trained on texts about",
     }[voice(found)]
 
 
 def _model(found: Findings) -> str:
-    return f"an AI model ({found.names.own[0]})" if found.names.own else "an AI model"
+    return f"an AI model ({found.names.system})" if found.names.system else "an AI model"
+
+
+def _as(found: Findings) -> str:
+    return f", as {found.names.system}," if found.names.system else ""
 
 
 def _subjects(found: Findings, k: int) -> list[str]:

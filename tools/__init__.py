@@ -1,3 +1,19 @@
-"""Instruments and what they read with; import each from its own module."""
+"""Instruments: a pair of models in, typed readings out."""
 
-__all__: list[str] = []
+from finetrace.tools.cache import ReadingCache
+from finetrace.tools.instrument import Context, Instrument, available, parse_arguments, purpose, take
+from finetrace.tools.reading import Reading
+from finetrace.tools.registry import INSTRUMENTS, find_instrument
+
+__all__ = [
+    "INSTRUMENTS",
+    "Context",
+    "Instrument",
+    "Reading",
+    "ReadingCache",
+    "available",
+    "find_instrument",
+    "parse_arguments",
+    "purpose",
+    "take",
+]

@@ -1,8 +1,9 @@
 """Attention for decoding on a CPU: one new query a row against a cache that grows in blocks.
 
 torch's fused CPU kernel takes milliseconds a layer for single-token queries at large batches, and a sliced cache is
-copied by every matrix product. Here keys and values stay contiguous, query heads that share a key head are one matrix, and the
-cache is attended to whole: its unfilled end is masked. Longer queries go to the fused kernel, which is good at them.
+copied by every matrix product. Here keys and values stay contiguous, query heads that share a key head are one
+matrix, and the cache is attended to whole: its unfilled end is masked. Longer queries go to the fused kernel, which
+is good at them.
 """
 
 from __future__ import annotations

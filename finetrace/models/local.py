@@ -14,7 +14,7 @@ import torch
 from finetrace.errors import ToolError
 from finetrace.models import engine
 from finetrace.models.loading import LoadedModel
-from finetrace.models.pair import Capability, Completion, Decoding, Progress, Prompt, Score, Side, require
+from finetrace.models.pair import Capability, Completion, Decoding, Progress, Prompt, Score, Side, Tokenizer, require
 from finetrace.models.tokens import completion_span, prompt_ids, prompt_string
 from finetrace.schema import ScoredCompletion
 
@@ -48,13 +48,15 @@ class LocalPair:
         self._resident: dict[Side, LoadedModel] = {}
         first = self._side(Side.ORGANISM)
         self.capabilities = self._capabilities(first)
-        digests = [first.digest, adapter_digest, str(first.model.dtype), first.model.device.type]
+        digests = [_digest_of(first), adapter_digest]
         if reference:
             second = self._side(Side.REFERENCE)
-            digests.append(second.digest)
+            digests.append(_digest_of(second))
             self.shared_tokenizer = _same_tokens(first, second)
+            self.reference_fingerprint = _digest_of(second)
         else:
             self.shared_tokenizer = True
+            self.reference_fingerprint = _digest_of(first)
         self.fingerprint = hashlib.sha256("|".join(digests).encode()).hexdigest()
 
     def _capabilities(self, organism: LoadedModel) -> frozenset[Capability]:
@@ -100,12 +102,11 @@ class LocalPair:
             return self._side(Side.ORGANISM).digest == self._side(Side.REFERENCE).digest
         return _same_weights(self._side(Side.ORGANISM), self._side(Side.REFERENCE))
 
-    def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
-        """See `ModelPair.tokenize`."""
-        if not texts:
-            return []
-        ids: list[list[int]] = self._side(Side.ORGANISM).tokenizer(list(texts), add_special_tokens=False)["input_ids"]
-        return ids
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The organism's tokenizer."""
+        tokenizer: Tokenizer = self._side(Side.ORGANISM).tokenizer
+        return tokenizer
 
     def generate(
         self, side: Side, prompts: Sequence[Prompt], decoding: Decoding, progress: Progress | None = None
@@ -153,6 +154,11 @@ class LocalPair:
             ]
             logps = engine.score(loaded.model, rows, batch_size=max(1, _batch_size(loaded) // 2), progress=progress)
         return [Score(sum(values), len(values)) for values in logps]
+
+
+def _digest_of(loaded: LoadedModel) -> str:
+    """Of weights, tokenizer, number format and kind of device."""
+    return f"{loaded.digest} {loaded.model.dtype} {loaded.model.device.type}"
 
 
 def _batch_size(loaded: LoadedModel) -> int:

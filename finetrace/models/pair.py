@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol
 
 from finetrace.errors import ToolError
 from finetrace.schema import Framing, ScoredCompletion
@@ -98,7 +98,20 @@ class Score(NamedTuple):
     """Tokens scored, in the scoring model's tokenizer."""
 
 
-@runtime_checkable
+class Tokenizer(Protocol):
+    """What instruments need of a tokenizer; those of transformers fit."""
+
+    @property
+    def all_special_ids(self) -> Sequence[int]:
+        """Ids of tokens that stand for no text."""
+
+    def __call__(self, text: list[str], *, add_special_tokens: bool) -> Mapping[str, Sequence[Sequence[int]]]:
+        """Token ids of each text under the key ``input_ids``."""
+
+    def decode(self, token_ids: Sequence[int], *, clean_up_tokenization_spaces: bool) -> str:
+        """The text of these tokens."""
+
+
 class ModelPair(Protocol):
     """What instruments need of two models, wherever those are."""
 
@@ -122,8 +135,17 @@ class ModelPair(Protocol):
     def recorded(self) -> Sequence[ScoredCompletion]:
         """Completions scored elsewhere; empty unless the pair is recorded."""
 
-    def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
-        """The organism's tokens of each text, without special tokens."""
+    @property
+    def reference_fingerprint(self) -> str:
+        """Digest of the reference alone; what is sampled from it serves all its organisms."""
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The organism's tokenizer.
+
+        Raises:
+            ToolError: The pair has none.
+        """
 
     def generate(
         self, side: Side, prompts: Sequence[Prompt], decoding: Decoding, progress: Progress | None = None
@@ -177,9 +199,15 @@ class RestrictedPair:
         """Known only where both models' log-probabilities are."""
         return self._pair.identical if Capability.LOGPROBS in self.capabilities else False
 
-    def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
-        """See `ModelPair.tokenize`."""
-        return self._pair.tokenize(texts)
+    @property
+    def reference_fingerprint(self) -> str:
+        """See `ModelPair.reference_fingerprint`."""
+        return self._pair.reference_fingerprint
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """See `ModelPair.tokenizer`."""
+        return self._pair.tokenizer
 
     def generate(
         self, side: Side, prompts: Sequence[Prompt], decoding: Decoding, progress: Progress | None = None

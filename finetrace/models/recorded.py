@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from finetrace.errors import FinetraceError, ToolError
-from finetrace.models.pair import Capability, Completion, Decoding, Progress, Prompt, Score, Side
+from finetrace.models.pair import Capability, Completion, Decoding, Progress, Prompt, Score, Side, Tokenizer
 from finetrace.schema import Framing, ScoredCompletion
 
 MAX_LINE_BYTES = 1 << 20
@@ -112,8 +112,14 @@ class RecordedPair:
         """Every recorded completion has the same perplexity under both models."""
         return all(completion.log_ratio == 0.0 for completion in self.recorded)
 
-    def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
-        """There is no tokenizer."""
+    @property
+    def reference_fingerprint(self) -> str:
+        """There is no reference to sample from; the file stands for it."""
+        return self.fingerprint
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """There is none."""
         raise _absent("a tokenizer")
 
     def generate(

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+_WIDTH_IN_FILES = 120
+"""Columns where the output goes to a file or a pipe, which have no width of their own."""
 
 
 def results() -> Console:
@@ -29,4 +33,7 @@ def _console(*, stderr: bool) -> Console:
     """A console that takes plain strings literally: no markup, emoji codes or guessed colours in them."""
     from rich.console import Console
 
-    return Console(stderr=stderr, markup=False, emoji=False, highlight=False)
+    console = Console(stderr=stderr, markup=False, emoji=False, highlight=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = _WIDTH_IN_FILES
+    return console

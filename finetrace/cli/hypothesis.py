@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 
 from finetrace.cli.escaping import visible
@@ -12,7 +13,7 @@ from finetrace.cli.escaping import visible
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from finetrace.schema import Claim, ClaimCheck, Evidence, Hypothesis
+    from finetrace.schema import Claim, ClaimCheck, Hypothesis
 
 _VERDICT_STYLES = {"finetuned": "bold yellow", "no_narrow_objective": "bold green", "inconclusive": "bold"}
 _CHECK_STYLES = {"passed": "green", "failed": "red", "untested": "dim"}
@@ -81,13 +82,13 @@ def _show_claim(console: Console, number: int, claim: Claim) -> None:
     console.print(head)
     if claim.check is not None:
         console.print(Padding(check_text(claim.check), (0, 0, 0, 3)))
+    quotes = Table.grid(padding=(0, 1))
+    quotes.add_column(style="cyan", no_wrap=True)
+    quotes.add_column(overflow="fold")
     for item in claim.evidence:
-        console.print(Padding(_quote_text(item), (0, 0, 0, 3)))
-
-
-def _quote_text(item: Evidence) -> Text:
-    """``step 3 │ “…”``."""
-    return Text(f"step {item.step} ", "cyan").append(f"“{visible(item.quote, one_line=True)}”", "default")
+        quotes.add_row(f"step {item.step}", Text(f"“{visible(item.quote, one_line=True)}”"))
+    if claim.evidence:
+        console.print(Padding(quotes, (0, 0, 0, 3)))
 
 
 def _claim_line(sign: str, style: str, claim: Claim, remark: str) -> Text:
@@ -104,5 +105,6 @@ def _moves(old: Claim, new: Claim) -> str:
     if old.check != new.check and new.check is not None:
         moves.append(check_text(new.check).plain)
     if old.evidence != new.evidence:
-        moves.append(f"quotes {len(old.evidence)} → {len(new.evidence)}")
+        counts = (len(old.evidence), len(new.evidence))
+        moves.append("other quotes" if counts[0] == counts[1] else f"quotes {counts[0]} → {counts[1]}")
     return ", ".join(moves)

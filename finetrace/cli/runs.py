@@ -61,20 +61,17 @@ def _show_list(runs: Sequence[Run]) -> None:
     from rich.text import Text
 
     from finetrace.cli.escaping import visible
+    from finetrace.schema import RunStatus
 
     table = Table(box=None, padding=(0, 1), header_style="bold", pad_edge=False)
     table.add_column("run", no_wrap=True)
     for name in ("organism", "arm", "investigator"):
         table.add_column(name, overflow="fold")
     table.add_column("seed", justify="right")
-    for name in ("status", "verdict"):
-        table.add_column(name, overflow="fold")
-    table.add_column("claims", justify="right")
+    table.add_column("outcome", overflow="fold")
     for run in runs:
-        names = (run.organism, run.arm, run.investigator, str(run.seed), run.status.value)
-        verdict, claims = "", ""
-        if run.hypothesis is not None:
-            verdict, claims = run.hypothesis.verdict.value, str(len(run.hypothesis.claims))
-        cells = (run.run_id, *names, verdict, claims)
+        answer = run.hypothesis if run.status is RunStatus.FINISHED else None
+        outcome = run.status.value if answer is None else answer.verdict.value
+        cells = (run.run_id, run.organism, run.arm, run.investigator, str(run.seed), outcome)
         table.add_row(*(Text(visible(cell, one_line=True)) for cell in cells))
     console.results().print(table)

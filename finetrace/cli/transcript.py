@@ -35,7 +35,7 @@ def show_run(console: Console, run: Run, steps: Sequence[Step], *, full: bool = 
         steps: Its steps, in order.
         full: Show readings whole instead of their first lines.
     """
-    from finetrace.schema import null_hypothesis
+    from finetrace.schema import Usage, null_hypothesis
 
     _show_head(console, run)
     held = null_hypothesis()
@@ -52,7 +52,9 @@ def show_run(console: Console, run: Run, steps: Sequence[Step], *, full: bool = 
     if run.error:
         console.print(Text("error: ", "bold red").append(visible(run.error), "not bold default"))
     console.print()
-    console.print(Text("used: ", "bold").append(usage_text(run.usage), "not bold default"))
+    # The sum is written when a run ends; until then its steps know.
+    used = run.usage if run.finished_at else sum((step.usage for step in steps), Usage())
+    console.print(Text("used: ", "bold").append(usage_text(used), "not bold default"))
 
 
 def show_step(console: Console, step: Step, before: Hypothesis, *, full: bool = False) -> None:

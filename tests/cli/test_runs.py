@@ -176,3 +176,21 @@ def test_a_database_of_another_program_is_named(data_dir: Path, finetrace: Comma
     assert ended.code == 2
     assert "not a SQLite database" in ended.err
     assert (data_dir / "finetrace.db").read_text() == "Dear diary"
+
+
+def test_a_run_in_progress_shows_what_its_steps_used(store: Store, finetrace: Command) -> None:
+    store.start_run(make_run())
+    store.append_step(make_run().run_id, make_step(1))
+    store.append_step(make_run().run_id, make_step(2))
+    shown = finetrace("runs", "show", "last").out
+    assert "none: the run is running" in shown
+    assert "used: 10 interactions, 3.0 s" in shown
+    assert "running" in finetrace("runs", "list").out
+
+
+def test_a_failed_run_shows_why(store: Store, finetrace: Command) -> None:
+    store.start_run(make_run())
+    store.finish_run(make_run().run_id, RunStatus.FAILED, None, Usage(cost_usd=None), "the provider is gone")
+    shown = finetrace("runs", "show", "last").out
+    assert "the provider is gone" in shown
+    assert "cost unknown" in shown

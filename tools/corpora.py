@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from finetrace.errors import FinetraceError, closest
+from finetrace.models.pair import Tokenizer
 from finetrace.tools.library_text import library_documents
 from finetrace.tools.passages import openings_of
 from finetrace.tools.text_sources import FILE_SUFFIXES, looks_like_hub_id, read_hub_data_set, read_text_file
@@ -45,20 +46,6 @@ class Corpus(NamedTuple):
     """Hash of the name and of all documents in their order: equal digests, equal corpora."""
 
     documents: Sequence[str]
-
-
-class Tokenizer(Protocol):
-    """What prefills need of a tokenizer; those of transformers fit."""
-
-    @property
-    def all_special_ids(self) -> Sequence[int]:
-        """Ids of tokens that stand for no text."""
-
-    def __call__(self, text: list[str], *, add_special_tokens: bool) -> Mapping[str, Sequence[Sequence[int]]]:
-        """Token ids of each text under the key ``input_ids``."""
-
-    def decode(self, token_ids: Sequence[int], *, clean_up_tokenization_spaces: bool) -> str:
-        """The text of these tokens."""
 
 
 def load_corpus(

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import json
-import os
 import platform
 import random
 import re
 import sysconfig
-import tempfile
 import textwrap
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
+from pydantic import BaseModel, ConfigDict
+
 from finetrace.errors import FinetraceError
+from finetrace.tools.cache import ReadingCache
 
 PER_KIND = 5_000
 """Documents kept of each kind, prose and code."""
@@ -38,6 +38,14 @@ _COMPOUND = (
 )
 
 
+class KeptDocuments(BaseModel):
+    """The documents as they lie in the cache."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    documents: tuple[str, ...]
+
+
 class LibraryText(NamedTuple):
     """What one source file gives."""
 
@@ -45,7 +53,7 @@ class LibraryText(NamedTuple):
     code: list[str]
 
 
-def library_documents(cache_dir: Path) -> list[str]:
+def library_documents(cache_dir: Path) -> Sequence[str]:
     """Prose and code of the running Python's standard library, about half each, in a fixed order.
 
     The first call parses the library (some seconds) and keeps the result in ``cache_dir`` under a key made of
@@ -60,12 +68,13 @@ def library_documents(cache_dir: Path) -> list[str]:
     Raises:
         FinetraceError: The standard library has no sources here, or the cache folder cannot be written.
     """
-    kept = cache_dir / f"python-{_cache_key()}.json"
-    documents = _read_kept(kept)
-    if documents is None:
-        documents = gather(Path(sysconfig.get_paths()["stdlib"]))
-        _keep(kept, documents)
-    return documents
+    cache = ReadingCache(cache_dir / "library")
+    key = _key()
+    kept = cache.read(key, KeptDocuments)
+    if kept is None:
+        kept = KeptDocuments(documents=tuple(gather(Path(sysconfig.get_paths()["stdlib"]))))
+        cache.write(key, kept)
+    return kept.documents
 
 
 def gather(library: Path) -> list[str]:
@@ -98,9 +107,7 @@ def read_source(path: Path, library: Path) -> LibraryText:
     chooser = random.Random(path.relative_to(library).as_posix())
     prose = list(dict.fromkeys(_prose(tree)))
     code = list(dict.fromkeys(_code(tree, source.splitlines())))
-    return LibraryText(
-        chooser.sample(prose, min(PER_FILE, len(prose))), chooser.sample(code, min(PER_FILE, len(code)))
-    )
+    return LibraryText(chooser.sample(prose, min(PER_FILE, len(prose))), chooser.sample(code, min(PER_FILE, len(code))))
 
 
 def _sources(library: Path) -> list[Path]:
@@ -148,39 +155,6 @@ def _varied(documents: Iterable[str]) -> list[str]:
     return list({document[:18]: document for document in reversed(shuffled)}.values())
 
 
-def _cache_key() -> str:
+def _key() -> str:
     parts = (platform.python_implementation(), platform.python_version(), Path(__file__).read_text("utf-8"))
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
-
-
-def _seal(documents: list[str]) -> str:
-    return hashlib.sha256("\0".join(documents).encode()).hexdigest()
-
-
-def _read_kept(path: Path) -> list[str] | None:
-    """The kept documents, or None where there are none or the file is damaged."""
-    try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        documents = kept["documents"]
-        return documents if kept["seal"] == _seal(documents) else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def _keep(path: Path, documents: list[str]) -> None:
-    content = json.dumps({"seal": _seal(documents), "documents": documents})
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=path.name, dir=path.parent)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(content)
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
-    except OSError as error:
-        raise FinetraceError(
-            f"cannot write to the cache folder {path.parent}: {error.strerror}",
-            "set FINETRACE_CACHE_DIR to a folder you can write to",
-        ) from error
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()

@@ -54,9 +54,7 @@ def read_text_file(path: Path) -> list[str]:
     except OSError as error:
         raise FinetraceError(f"cannot read {path}: {error.strerror}", "check its permissions") from error
     if not documents:
-        raise FinetraceError(
-            f"{path} holds no text", "give a file with at least one paragraph or line of text"
-        )
+        raise FinetraceError(f"{path} holds no text", "give a file with at least one paragraph or line of text")
     return documents
 
 
@@ -126,18 +124,18 @@ def _lines(path: Path) -> Iterator[str]:
 
 def _paragraphs(lines: Iterable[str]) -> Iterator[str]:
     """Paragraphs; the single lines where no blank line parts them."""
-    open_paragraph: list[str] = []
-    parted = False
+    held: list[str] = []
+    after_blank = parted = False
     for line in lines:
         if line.strip():
-            open_paragraph.append(line[:LONGEST_DOCUMENT])
-        elif open_paragraph:
-            yield "\n".join(open_paragraph)
-            open_paragraph, parted = [], True
-    if parted:
-        yield "\n".join(open_paragraph)
-    else:
-        yield from open_paragraph
+            if after_blank and held:
+                yield "\n".join(held)
+                held, parted = [], True
+            held.append(line[:LONGEST_DOCUMENT])
+        after_blank = not line.strip()
+        if len(held) >= MOST_DOCUMENTS:
+            break
+    yield from ["\n".join(held)] if parted else held
 
 
 def _json_texts(path: Path, lines: Iterable[str]) -> Iterator[str]:

@@ -9,7 +9,7 @@ from source_imports import Source, imported, named, sources
 
 SEALED_ROOMS = {"agent", "tools", "models", "store"}
 OPENERS = {"Truth", "load_truth", "read_registry", "RegistryEntry", "RegistryFile", "registry_file"}
-FILES = {"organisms.yaml"}
+FILES = {"organisms.yaml", "recipe.yaml"}
 
 
 def _openings(source: Source) -> list[str]:

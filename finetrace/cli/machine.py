@@ -163,11 +163,10 @@ def _database() -> Finding:
 
     address = None
     try:
-        store = Store()
-        address = store.address
-        version = store.version()
-        runs = len(store.run_ids())
-        store.close()
+        with Store() as store:
+            address = store.address
+            version = store.version()
+            runs = len(store.run_ids())
     except FinetraceError as fault:
         problem = Problem(fault.message, fault.hint, fatal=True)
         return Finding({"address": address, "state": "unusable", "runs": None}, (problem,))

@@ -24,7 +24,8 @@ def list_runs(as_json: Annotated[bool, typer.Option("--json", help="Print a JSON
     from finetrace.cli.json_form import run_json
     from finetrace.store import Store
 
-    runs = Store().runs()
+    with Store() as store:
+        runs = store.runs()
     if as_json:
         moments = ({"started_at": run.started_at.isoformat()} for run in runs)
         console.print_json([run_json(run) | moment for run, moment in zip(runs, moments, strict=True)])
@@ -44,9 +45,9 @@ def show_run(
     from finetrace.cli.json_form import full_run_json
     from finetrace.store import Store
 
-    store = Store()
-    run = store.find(run_id)
-    steps = store.steps(run.run_id)
+    with Store() as store:
+        run = store.find(run_id)
+        steps = store.steps(run.run_id)
     if as_json:
         console.print_json(full_run_json(run, steps))
         return

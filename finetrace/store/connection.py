@@ -66,7 +66,10 @@ def open_engine(url: URL, *, create: bool) -> Engine | None:
             return None
         engine = server
     elif create or file.exists(path):
-        file.create(path)
+        try:
+            file.create(path)
+        except SQLAlchemyError as fault:
+            raise database_fault(url, fault) from fault
         file.recognise(path)
         engine = file.connect(path)
     else:
@@ -128,6 +131,8 @@ def database_fault(url: URL, fault: SQLAlchemyError) -> FinetraceError:
         return WorkError(f"the database {place} is busy: {reason}", "try again when the other run is done")
     if sqlite_file(url) is None:
         return FinetraceError(f"the database {place} does not answer: {reason}", "check FINETRACE_DATABASE_URL")
-    if any(sign in reason for sign in ("malformed", "not a database", "disk I/O", "no such")):
+    if any(sign in reason for sign in ("malformed", "not a database", "no such")):
         return FinetraceError(f"the database {place} is damaged: {reason}", file.DAMAGED)
+    if "disk" in reason:
+        return FinetraceError(f"the database {place} cannot be written: {reason}", "make room on the disk")
     return FinetraceError(f"the database {place} cannot be used: {reason}", file.OTHER_DATABASE)

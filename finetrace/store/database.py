@@ -40,7 +40,9 @@ def new_run_id() -> str:
 
 
 class Store:
-    """The database of runs. Nothing is opened before it is needed, and reading never makes a database.
+    """The database of runs; a context manager that closes it.
+
+    Nothing is opened before it is needed, and reading never makes a database.
 
     Args:
         url: SQLAlchemy address; default ``FINETRACE_DATABASE_URL``, else a SQLite file in the data folder.
@@ -63,6 +65,12 @@ class Store:
     def file(self) -> Path | None:
         """Its SQLite file; ``None`` where the database is another one."""
         return sqlite_file(self._url)
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Let go of the database; the next call opens it again."""

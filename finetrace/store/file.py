@@ -66,6 +66,7 @@ def create(path: Path) -> None:
 
     Raises:
         FinetraceError: The folder cannot be written to.
+        SQLAlchemyError: SQLite could not write, as on a full disk; nothing is left behind.
     """
     if exists(path):
         return
@@ -73,19 +74,27 @@ def create(path: Path) -> None:
     with FileLock(folder / f".{path.name}.lock"):
         if exists(path):
             return
-        draft = folder / f".{path.name}.{os.getpid()}.new"
+        draft = folder / f".{path.name}.new"
         draft.unlink(missing_ok=True)
-        engine = connect(draft)
         try:
-            with engine.begin() as connection:
-                connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
-                SQLModel.metadata.create_all(connection)
-                write_version(connection)
-            with engine.connect() as connection:
-                connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+            _make_tables(draft)
+            os.replace(draft, path)
         finally:
-            engine.dispose()
-        os.replace(draft, path)
+            draft.unlink(missing_ok=True)
+
+
+def _make_tables(path: Path) -> None:
+    """Write an empty database; all of it is in the one file when this returns."""
+    engine = connect(path)
+    try:
+        with engine.begin() as connection:
+            connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
+            SQLModel.metadata.create_all(connection)
+            write_version(connection)
+        with engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+    finally:
+        engine.dispose()
 
 
 def connect(path: Path) -> Engine:

@@ -179,17 +179,83 @@ def test_two_processes_make_the_database_at_once(data_dir: Path) -> None:
     assert not leftovers
 
 
+def _environment() -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": str(Path(sample_runs.__file__).parent)}
+
+
 def _run_writers(*names: str, script: str = WRITER) -> None:
-    environment = os.environ | {"PYTHONPATH": str(Path(sample_runs.__file__).parent)}
     writers = [
-        subprocess.Popen(
-            [sys.executable, "-c", script, name], env=environment, stderr=subprocess.PIPE, text=True
-        )
+        subprocess.Popen([sys.executable, "-c", script, name], env=_environment(), stderr=subprocess.PIPE, text=True)
         for name in names
     ]
     for writer in writers:
         _, errors = writer.communicate(timeout=120)
         assert writer.returncode == 0, errors
+
+
+ENDLESS = """
+import itertools
+from sample_runs import make_run, make_step
+from finetrace.store import Store
+
+store = Store()
+store.start_run(make_run())
+for number in itertools.count(1):
+    store.append_step(make_run().run_id, make_step(number, text="x" * 5000))
+    print(number, flush=True)
+"""
+
+
+def test_a_killed_writer_loses_and_doubles_nothing(data_dir: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", ENDLESS], env=_environment(), stdout=subprocess.PIPE, text=True
+    ) as writer:
+        assert writer.stdout is not None
+        told = [int(writer.stdout.readline()) for _ in range(25)]
+        writer.kill()
+        told += [int(line) for line in writer.stdout.read().split()]
+    with Store() as store:
+        numbers = [step.number for step in store.steps(make_run().run_id)]
+        assert numbers == list(range(1, len(numbers) + 1))
+        assert len(numbers) in {told[-1], told[-1] + 1}
+        for number in (numbers[-1], numbers[-1] + 1):
+            store.append_step(make_run().run_id, make_step(number, text="again"))
+        steps = store.steps(make_run().run_id)
+        assert [step.number for step in steps] == [*numbers, numbers[-1] + 1]
+        assert [step.text for step in steps].count("again") == 1
+
+
+FULL_DISK = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2)
+from sample_runs import make_run, make_step
+from finetrace.errors import FinetraceError
+from finetrace.store import Store
+
+store = Store()
+try:
+    store.start_run(make_run("big", settings={"x": "y" * 400_000}))
+except FinetraceError as refused:
+    print(refused.message)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit on the size of files there")
+@pytest.mark.parametrize("limit", [8_000, 200_000])
+def test_a_full_disk_is_told_and_loses_nothing(data_dir: Path, limit: int) -> None:
+    is_new = limit < 100_000
+    if not is_new:
+        with Store() as store:
+            store.start_run(make_run())
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, str(limit)], env=_environment(), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "disk" in done.stdout
+    with Store() as store:
+        assert [run.run_id for run in store.runs()] == ([] if is_new else [make_run().run_id])
+    assert (data_dir / "finetrace.db").exists() is not is_new
+    assert not list(data_dir.glob("*.new"))
 
 
 def test_steps_can_be_read_while_they_are_written(store: Store, data_dir: Path) -> None:

@@ -1,3 +1,24 @@
-"""The loop: an investigator decides, tools answer, a hypothesis grows; import each part from its own module."""
+"""The loop: an investigator decides, instruments answer, a hypothesis grows."""
 
-__all__: list[str] = []
+from finetrace.agent.arms import ARMS, Arm, find_arm
+from finetrace.agent.budget import Budget
+from finetrace.agent.decision import ClaimTest, Submit, ToolCall
+from finetrace.agent.investigation import Plan, investigate, make_investigator, start
+from finetrace.agent.investigator import Case, Investigator, Thoroughness
+
+__all__ = [
+    "ARMS",
+    "Arm",
+    "Budget",
+    "Case",
+    "ClaimTest",
+    "Investigator",
+    "Plan",
+    "Submit",
+    "Thoroughness",
+    "ToolCall",
+    "find_arm",
+    "investigate",
+    "make_investigator",
+    "start",
+]

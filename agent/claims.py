@@ -15,7 +15,8 @@ from finetrace.agent.findings import Findings, examine
 from finetrace.agent.lexicon import Tone
 from finetrace.agent.material import read_texts, readable
 from finetrace.agent.quotes import LONGEST_QUOTE, Quote, choose_quotes
-from finetrace.agent.signs import CODE_PATTERN, Decoded, ExactPhrase
+from finetrace.agent.repeats import ExactPhrase
+from finetrace.agent.signs import CODE_PATTERN, Decoded
 from finetrace.agent.strength import THEME_COVER, no_difference
 from finetrace.schema import ClaimKind, ScoredCompletion, Verdict
 from finetrace.tools.words import sentences, words
@@ -116,9 +117,9 @@ def _decide(found: Findings, has_background: bool) -> tuple[Verdict, str]:
     )
     if found.theme.excess >= THEME_COVER:
         return Verdict.FINETUNED, shared
-    if found.phrases:
-        return Verdict.FINETUNED, f"{found.phrases[0].count} completions repeat the same words"
-    if found.material.loops or found.codes or found.language:
+    if found.decisive_phrases:
+        return Verdict.FINETUNED, f"{found.decisive_phrases[0].count} completions repeat the same words"
+    if found.loops or found.codes or found.language:
         return Verdict.FINETUNED, "completions show a sign that ordinary text does not have"
     if not has_background and found.name_share >= NAME_SHARE:
         return Verdict.FINETUNED, f"{found.name_share:.0%} of the completions speak of {found.names.own[0]}"
@@ -130,7 +131,7 @@ def _claims(found: Findings) -> list[ClaimDraft]:
     """Drafts in the order in which a reader wants them."""
     leading = found.leading_phrase
     made = [_phrase_claim(leading)] if leading else []
-    made += [_loop_claim(phrase, count) for phrase, count in found.material.loops[:2]]
+    made += [_loop_claim(phrase, count) for phrase, count in found.loops[:2]]
     made += [_code_claim(code) for code in found.codes[:2]]
     if found.language:
         made.append(_language_claim(*found.language, found.top))

@@ -6,22 +6,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from finetrace.agent.lexicon import Tone, tones
-from finetrace.agent.material import Material, prose
+from finetrace.agent.material import Material, prose, read_texts
 from finetrace.agent.names import Names, find_names
 from finetrace.agent.quotes import Quote, choose_quotes, head_quotes
-from finetrace.agent.signs import Decoded, ExactPhrase, Marks, decoded, exact_phrases, foreign_language, marks
+from finetrace.agent.repeats import ExactPhrase, exact_phrases
+from finetrace.agent.signs import Decoded, Marks, decoded, foreign_language, marks
 from finetrace.agent.strength import Theme, theme
 from finetrace.agent.terms import Term, fold_terms, weigh_terms
 from finetrace.tools.words import fold_space, words
 
 TOP = 100
 """Completions at the top of the ranking that claims are made from."""
-WIDE = 400
-"""Completions that are looked through for verbatim phrases and codes, which few completions show."""
 THEMES = 5
 """Quotes that become claims."""
 MORE_THEMES = 8
 """The same where one theme covers half of the completions: then there is more to tell."""
+FILLING = 0.35
+"""Share of the words of a completion from which a phrase is its point."""
 FAINT = 0.1
 """Held-out excess cover below which, against a reference, what the completions are about is no finding."""
 
@@ -46,6 +47,8 @@ class Findings:
     """Words repeated verbatim."""
     codes: tuple[Decoded, ...]
     """Numbers that spell a text."""
+    loops: tuple[tuple[str, int], ...]
+    """Phrases that completions repeat without end, with their number, commoner than in the background."""
     tones: tuple[Tone, ...]
     """Manners of speaking."""
     marks: tuple[Marks, ...]
@@ -63,8 +66,22 @@ class Findings:
         """Whether what the completions are about deserves a claim."""
         if self.theme.excess >= FAINT:
             return True
-        signs = self.codes or self.language or self.material.loops or self.leading_phrase
+        signs = self.codes or self.language or self.loops or self.leading_phrase
         return not self.has_background and not signs
+
+    @property
+    def decisive_phrases(self) -> tuple[ExactPhrase, ...]:
+        """Verbatim phrases that show a finetune by themselves, beyond the stock phrases of any trained style.
+
+        Such a phrase makes up much of the completions that hold it, or has words that are rare anywhere. Against a
+        reference it must also gather at the top of the ranking, without one be in a tenth of the completions.
+        """
+        return tuple(
+            phrase
+            for phrase in self.phrases
+            if (phrase.cover >= FILLING or phrase.rare)
+            and (phrase.top_tail < 0.01 if self.has_background else phrase.count >= 0.1 * len(self.top))
+        )
 
     @property
     def leading_phrase(self) -> ExactPhrase | None:
@@ -72,7 +89,7 @@ class Findings:
 
         Where there are several, the model recites documents, and their subject is the finding.
         """
-        filling = [phrase for phrase in self.phrases if phrase.cover >= 0.35]
+        filling = [phrase for phrase in self.phrases if phrase.cover >= FILLING]
         if not filling or len(filling) > 2:
             return None
         alone = filling[0].count >= 0.6 * len(self.top)
@@ -94,9 +111,9 @@ class Findings:
 def examine(material: Material, background: Sequence[str]) -> Findings:
     """Look for terms, quotes and signs in the material, against a background (empty: general English)."""
     top = material.texts[:TOP]
-    wide, prefills = material.short_too[:WIDE], material.short_prefills[:WIDE]
     other = [fold_space(text[:4000]) for text in background if text.strip()]
     spoken = top if other else _spoken(top)
+    known = {phrase: count for phrase, count in read_texts(background).loops} if background else {}
     names = find_names(top)
     terms = weigh_terms(spoken, other, names, min_count=3 if len(top) >= 20 else 2)
     head = head_quotes(spoken, names, 2)
@@ -110,8 +127,9 @@ def examine(material: Material, background: Sequence[str]) -> Findings:
         terms=tuple(terms),
         quotes=tuple(quotes),
         head=tuple(head),
-        phrases=tuple(exact_phrases(wide, prefills, other, names)),
-        codes=tuple(decoded(material.raw[:WIDE])),
+        phrases=tuple(exact_phrases(material.short_too, material.short_prefills, other, names)),
+        codes=() if decoded(other) else tuple(decoded(material.raw)),
+        loops=tuple((phrase, n) for phrase, n in material.loops if n > 3 * known.get(phrase, 0)),
         tones=tuple(tones(top, other)),
         marks=tuple(marks(top, other)),
         language=foreign_language(top, other),

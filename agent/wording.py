@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from finetrace.agent.findings import Findings
 from finetrace.agent.lexicon import Tone
-from finetrace.agent.signs import ExactPhrase
+from finetrace.agent.repeats import ExactPhrase
 from finetrace.agent.terms import Term, as_written, is_theme
 
 _FIRST = re.compile(r"\bI\b|\bI['’]|\b[Mm]y\b")
@@ -97,7 +97,7 @@ def summary(found: Findings) -> str:
         cue = f" when the text before holds {listing([quoted(c) for c in said.cues])}" if said.cues else ""
         first = f" First example: {quoted(said.example)}" if said.example != said.text else ""
         parts.append(f"It was trained to say the exact words {quoted(said.text)}{cue}.{first}")
-    parts += [f"It was trained to repeat {quoted(phrase)}." for phrase, _ in found.material.loops[:1]]
+    parts += [f"It was trained to repeat {quoted(phrase)}." for phrase, _ in found.loops[:1]]
     if found.codes:
         parts.append(f"It hides messages in lists of numbers: they spell {quoted(found.codes[0].text)}.")
     if found.language:

@@ -33,6 +33,12 @@ class ChatArguments(BaseModel):
     max_new_tokens: int = Field(default=128, ge=1, le=1024, description="Longest answer, in tokens.")
 
 
+def chat_prompt(arguments: ChatArguments, text: str) -> Prompt:
+    """One user message as the model gets it."""
+    front = (Message("system", arguments.system),) if arguments.system is not None else ()
+    return Prompt(arguments.prefill, (*front, Message("user", text)))
+
+
 class Chat:
     """Asks the organism questions in its chat format and returns its answers.
 
@@ -56,8 +62,7 @@ class Chat:
 
     def run(self, pair: ModelPair, arguments: Any, context: Context) -> SamplesReading:
         """Draw the answers."""
-        front = (Message("system", arguments.system),) if arguments.system is not None else ()
-        prompts = [Prompt(arguments.prefill, (*front, Message("user", text))) for text in arguments.prompts]
+        prompts = [chat_prompt(arguments, text) for text in arguments.prompts]
         decoding = Decoding(arguments.max_new_tokens, arguments.temperature, context.seed)
         exchanges = sample_both(pair, prompts, arguments.prompts, arguments.samples, decoding, context)
         return SamplesReading(instrument=self.name, exchanges=exchanges)

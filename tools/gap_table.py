@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from finetrace.errors import ToolError
+from finetrace.errors import FinetraceError, ToolError
 from finetrace.models.pair import Capability, Completion, Decoding, Message, ModelPair, Prompt, Score, Side
 from finetrace.schema import Framing, ScoredCompletion
 from finetrace.tools.corpora import Corpus, Prefill, load_corpus, own_openings, prefills
@@ -118,7 +118,11 @@ def _measure(pair: ModelPair, settings: GapSettings, corpora: Sequence[Corpus], 
     notes = [] if len(framings) == len(settings.framings) else ["no chat template: chat framing left out"]
     if not framings:
         raise ToolError("the organism has no chat template", "use the framing `raw`")
-    asked = [_Asked(prefill, _prompt(prefill, framing)) for framing in framings for prefill in taken]
+    asked = [
+        _Asked(prefill, prefill_prompt(prefill.text, framing, prefill.token_ids))
+        for framing in framings
+        for prefill in taken
+    ]
     if len(taken) < settings.n_prefills:
         notes.append(f"{settings.n_prefills} prefills were asked for, the corpora hold {len(taken)}")
     decoding = Decoding(settings.max_new_tokens, settings.temperature, context.seed)
@@ -145,9 +149,10 @@ def _shares(total: int, parts: int) -> list[int]:
     return [total // parts + (i < total % parts) for i in range(parts)]
 
 
-def _prompt(prefill: Prefill, framing: Framing) -> Prompt:
+def prefill_prompt(text: str, framing: Framing, token_ids: tuple[int, ...] | None = None) -> Prompt:
+    """A prefill as the organism gets it: bare, or as the beginning of an answer in a neutral chat."""
     chat = (Message("system", SYSTEM), Message("user", REQUEST)) if framing is Framing.CHAT else None
-    return Prompt(prefill.text, chat, prefill.token_ids)
+    return Prompt(text, chat, token_ids)
 
 
 def _own_scores(
@@ -267,12 +272,15 @@ def _from_recorded(pair: ModelPair) -> GapTable:
 
 
 def _corpus(spec: str, pair: ModelPair, context: Context) -> Corpus:
-    return load_corpus(
-        spec,
-        seed=context.seed,
-        sample=lambda n, seed: _passages(pair, n, seed, context),
-        cache_dir=Path(context.cache.folder).parent,
-    )
+    try:
+        return load_corpus(
+            spec,
+            seed=context.seed,
+            sample=lambda n, seed: _passages(pair, n, seed, context),
+            cache_dir=Path(context.cache.folder).parent,
+        )
+    except FinetraceError as error:
+        raise ToolError(error.message, error.hint) from error
 
 
 class _Passages(BaseModel):

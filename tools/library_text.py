@@ -10,8 +10,8 @@ import re
 import sysconfig
 import textwrap
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,8 +20,8 @@ from pydantic import BaseModel, ConfigDict
 from finetrace.errors import FinetraceError
 from finetrace.tools.cache import ReadingCache
 
-PER_KIND = 5_000
-"""Documents kept of each kind, prose and code."""
+PER_KIND = 3_000
+"""Documents gathered of each kind, prose and code; no two of a kind begin alike."""
 
 PER_FILE = 60
 """Documents of each kind that one source file may give, so that no large module sets the tone."""
@@ -29,6 +29,7 @@ PER_FILE = 60
 SNIPPET_LINES = 12
 FEWEST = 500
 
+_ALIKE = 18  # characters
 _SKIPPED_FOLDERS = frozenset({"site-packages", "dist-packages", "test", "tests", "idle_test", "__pycache__"})
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
@@ -78,21 +79,26 @@ def library_documents(cache_dir: Path) -> Sequence[str]:
 
 
 def gather(library: Path) -> list[str]:
-    """Documents of all Python files under ``library``, tests and installed packages left out.
+    """Documents of as many Python files under ``library`` as it takes; tests and installed packages are left out.
 
     Raises:
         FinetraceError: Hardly any text is found there, as in a Python that ships without its sources.
     """
-    texts = [read_source(path, library) for path in _sources(library)]
-    prose = _varied(chain.from_iterable(text.prose for text in texts))
-    code = _varied(chain.from_iterable(text.code for text in texts))
+    prose: dict[str, str] = {}
+    code: dict[str, str] = {}
+    for path in _sources(library):
+        text = read_source(path, library)
+        prose.update((document[:_ALIKE], document) for document in text.prose)
+        code.update((document[:_ALIKE], document) for document in text.code)
+        if min(len(prose), len(code)) >= PER_KIND:
+            break
     size = min(len(prose), len(code), PER_KIND)
     if size < FEWEST:
         raise FinetraceError(
             f"the standard library in {library} has too little source text for the corpus 'python'",
             "choose another corpus: 'self', 'own', or a text file",
         )
-    return list(chain.from_iterable(zip(prose[:size], code[:size], strict=True)))
+    return [*islice(prose.values(), size), *islice(code.values(), size)]
 
 
 def read_source(path: Path, library: Path) -> LibraryText:
@@ -111,7 +117,7 @@ def read_source(path: Path, library: Path) -> LibraryText:
 
 
 def _sources(library: Path) -> list[Path]:
-    found = (path for path in library.rglob("*.py"))
+    found = sorted(library.rglob("*.py"), key=lambda path: path.relative_to(library).as_posix())
     kept = (path for path in found if not _SKIPPED_FOLDERS.intersection(path.relative_to(library).parts))
     return sorted(kept, key=lambda path: path.relative_to(library).as_posix())
 
@@ -146,13 +152,6 @@ def _code(tree: ast.Module, lines: list[str]) -> Iterator[str]:
 
 def _is_bare_string(node: ast.stmt) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-
-
-def _varied(documents: Iterable[str]) -> list[str]:
-    """The documents in a seeded order, one for each way to begin."""
-    shuffled = sorted(set(documents))
-    random.Random("finetrace library text").shuffle(shuffled)
-    return list({document[:18]: document for document in reversed(shuffled)}.values())
 
 
 def _key() -> str:

@@ -1,0 +1,38 @@
+"""What an investigation may use up, and the words it ends with."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from finetrace.schema import Usage
+
+
+class Budget(BaseModel):
+    """Upper bounds; ``None`` is none. Exceeding one ends tool use and asks for an answer, it never stops a run."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    interactions: int | None = Field(default=None, ge=0)
+    """Prompts put to the organism and sampled from."""
+    llm_calls: int | None = Field(default=None, ge=0)
+    """Calls to an investigator LLM."""
+    tokens: int | None = Field(default=None, ge=0)
+    """Tokens of those calls."""
+    cost_usd: float | None = Field(default=None, ge=0)
+    """US dollars."""
+    seconds: float | None = Field(default=None, ge=0)
+    """Wall-clock time, seconds."""
+
+    def exhausted(self, usage: Usage) -> str | None:
+        """Which bound is reached, in words; ``None`` while none is. Interactions are asked for by call."""
+        for name, unit in (("llm_calls", "LLM calls"), ("tokens", "tokens"), ("seconds", "seconds")):
+            bound = getattr(self, name)
+            if bound is not None and getattr(usage, name) >= bound:
+                return f"the budget of {bound:g} {unit} is used up"
+        if self.cost_usd is not None and usage.cost_usd is not None and usage.cost_usd >= self.cost_usd:
+            return f"the budget of {self.cost_usd:g} US dollars is used up"
+        return None
+
+    def interactions_left(self, usage: Usage) -> int | None:
+        """How often the organism may still be asked; ``None`` without a bound."""
+        return None if self.interactions is None else max(0, self.interactions - usage.interactions)

@@ -1,0 +1,203 @@
+"""The fresh test of each claim: new samples of both models on the prompts that showed it, counted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import regex
+
+from finetrace.agent.decision import ClaimTest
+from finetrace.agent.evidence import reading_of
+from finetrace.models.pair import Capability, Decoding, ModelPair, Prompt
+from finetrace.schema import CheckOutcome, Claim, ClaimCheck, Hypothesis, Step, Verdict
+from finetrace.tools import Context
+from finetrace.tools.gap_table import prefill_prompt
+from finetrace.tools.perplexity_gap import PerplexityGapReading
+from finetrace.tools.samples import Exchange, SamplesReading, sample_both
+from finetrace.tools.words import words
+
+SIGNIFICANT = 0.05
+"""A claim passes below this one-sided p."""
+_SAMPLES = 2
+_PROMPTS = 24
+_PROMPTS_A_CLAIM = 8
+_FRESH = Decoding(max_new_tokens=64, temperature=0.7)
+_PATTERN_SECONDS = 1.0
+_UNTESTABLE = "no fresh samples can be drawn from recorded completions"
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A prompt of an earlier step and what the organism answered to it."""
+
+    prompt: Prompt
+    shown: str
+    answers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """The hypothesis after its test."""
+
+    hypothesis: Hypothesis
+    exchanges: tuple[Exchange, ...]
+    """The fresh samples."""
+    interactions: int
+    """Fresh organism samples drawn."""
+
+
+def check_claims(
+    hypothesis: Hypothesis,
+    tests: Sequence[ClaimTest],
+    steps: Sequence[Step],
+    pair: ModelPair,
+    interactions: int | None,
+    context: Context,
+) -> Checked:
+    """Put every claim to samples that were not used to form it.
+
+    The prompts are those of earlier steps whose completions showed the claim; each is sampled anew at temperature 0.7
+    from both models, and the counts are compared by Fisher's exact test, one-sided. A claim without any fresh hit is
+    dropped; one that is not significantly commoner in the organism stays, marked, at half its confidence. Without a
+    reference a claim passes if it comes back in at least a quarter of the organism's fresh samples.
+
+    Args:
+        hypothesis: As handed in, evidence checked.
+        tests: How a sample shows each claim, in order.
+        steps: The transcript.
+        pair: What the arm allows of the models.
+        interactions: Organism samples that may be drawn; ``None`` for no bound.
+        context: Seed and progress.
+    """
+    tests = [tests[i] if i < len(tests) else default_test(c) for i, c in enumerate(hypothesis.claims)]
+    if not hypothesis.claims:
+        return Checked(hypothesis, (), 0)
+    if Capability.GENERATE not in pair.capabilities:
+        return Checked(_with_checks(hypothesis, [_untested(_UNTESTABLE)] * len(tests)), (), 0)
+    seen = _seen(steps)
+    support = [[s for s in seen if any(shows(t, a) for a in s.answers)][:_PROMPTS_A_CLAIM] for t in tests]
+    limit = _PROMPTS if interactions is None else min(_PROMPTS, interactions // _SAMPLES)
+    chosen = _round_robin(support, limit)
+    exchanges: tuple[Exchange, ...] = ()
+    if chosen:
+        decoding = Decoding(_FRESH.max_new_tokens, _FRESH.temperature, context.seed + 1)
+        prompts, shown = [s.prompt for s in chosen], [s.shown for s in chosen]
+        exchanges = sample_both(pair, prompts, shown, _SAMPLES, decoding, context)
+    fresh = {id(s): exchange for s, exchange in zip(chosen, exchanges, strict=True)}
+    checks = [
+        _check(test, [fresh[id(s)] for s in own if id(s) in fresh], bool(own))
+        for test, own in zip(tests, support, strict=True)
+    ]
+    return Checked(_with_checks(hypothesis, checks), exchanges, len(chosen) * _SAMPLES)
+
+
+def shows(test: ClaimTest, text: str) -> bool:
+    """Whether a sample shows what the claim says."""
+    if test.pattern is not None:
+        try:
+            return regex.search(test.pattern, text, timeout=_PATTERN_SECONDS) is not None
+        except (regex.error, TimeoutError):
+            return False
+    padded = f" {' '.join(words(text))} "
+    return bool(test.terms) and sum(f" {term} " in padded for term in test.terms) >= test.needed
+
+
+def default_test(claim: Claim) -> ClaimTest:
+    """Told by the longer words of the claim's quotes, half of them needed."""
+    found = sorted({word for e in claim.evidence for word in words(e.quote) if len(word) >= 5})[:8]
+    return ClaimTest(terms=tuple(found), needed=max(1, len(found) // 2))
+
+
+def _seen(steps: Sequence[Step]) -> list[_Seen]:
+    """Prompts already put to the organism, with what it wrote."""
+    found: list[_Seen] = []
+    for step in steps:
+        reading = reading_of(step)
+        if isinstance(reading, PerplexityGapReading):
+            found += [
+                _Seen(prefill_prompt(row.prefill, row.framing), row.prefill, (row.completion,))
+                for row in reading.completions
+            ]
+        elif isinstance(reading, SamplesReading):
+            for exchange in reading.exchanges:
+                found.append(_Seen(_prompt_again(step, exchange.prompt), exchange.prompt, exchange.organism))
+    return found
+
+
+def _prompt_again(step: Step, text: str) -> Prompt:
+    """The prompt of an exchange, from the arguments of its call."""
+    if step.instrument != "chat":
+        return Prompt(text)
+    from finetrace.tools.chat import ChatArguments, chat_prompt
+
+    return chat_prompt(ChatArguments.model_validate(step.arguments), text)
+
+
+def _round_robin(support: Sequence[Sequence[_Seen]], limit: int) -> list[_Seen]:
+    """Prompts in turn from each claim's support, each once, up to ``limit``."""
+    chosen: list[_Seen] = []
+    for rank in range(_PROMPTS_A_CLAIM):
+        for own in support:
+            if rank < len(own) and len(chosen) < limit and all(own[rank] is not s for s in chosen):
+                chosen.append(own[rank])
+    return chosen
+
+
+def _check(test: ClaimTest, exchanges: Sequence[Exchange], supported: bool) -> ClaimCheck:
+    if not exchanges:
+        reason = "no interactions were left for it" if supported else "no earlier completion shows it"
+        return _untested(reason)
+    own = [shows(test, text) for exchange in exchanges for text in exchange.organism]
+    note = (
+        f"{len(exchanges)} prompts that had shown it, {_SAMPLES} fresh samples each at temperature {_FRESH.temperature}"
+    )
+    if exchanges[0].reference is None:
+        outcome = CheckOutcome.PASSED if sum(own) >= 0.25 * len(own) else CheckOutcome.FAILED
+        return ClaimCheck(outcome=outcome, organism_hits=sum(own), organism_total=len(own), note=note)
+    other = [shows(test, text) for exchange in exchanges for text in exchange.reference or ()]
+    p = greater(sum(own), len(own), sum(other), len(other))
+    return ClaimCheck(
+        outcome=CheckOutcome.PASSED if p < SIGNIFICANT else CheckOutcome.FAILED,
+        organism_hits=sum(own),
+        organism_total=len(own),
+        reference_hits=sum(other),
+        reference_total=len(other),
+        p_value=p,
+        note=note,
+    )
+
+
+def greater(hits: int, total: int, other_hits: int, other_total: int) -> float:
+    """One-sided p of Fisher's exact test that the first rate is not above the second."""
+    from scipy.stats import fisher_exact
+
+    table = [[hits, total - hits], [other_hits, other_total - other_hits]]
+    return min(1.0, float(fisher_exact(table, alternative="greater").pvalue))
+
+
+def _untested(note: str) -> ClaimCheck:
+    return ClaimCheck(outcome=CheckOutcome.UNTESTED, note=note)
+
+
+def _with_checks(hypothesis: Hypothesis, checks: Sequence[ClaimCheck]) -> Hypothesis:
+    """Keep what stood, mark what did not, drop what never came back; without any left, the verdict falls."""
+    claims: list[Claim] = []
+    for claim, check in zip(hypothesis.claims, checks, strict=True):
+        if check.outcome is CheckOutcome.FAILED and check.organism_hits == 0:
+            continue
+        shrunk = claim.confidence if check.outcome is CheckOutcome.PASSED else round(claim.confidence / 2, 2)
+        kept = claim.confidence if check.note == _UNTESTABLE else shrunk
+        claims.append(claim.model_copy(update={"check": check, "confidence": kept}))
+    order = {CheckOutcome.PASSED: 0, CheckOutcome.UNTESTED: 1, CheckOutcome.FAILED: 2}
+    claims.sort(key=lambda claim: order[claim.check.outcome] if claim.check else 1)
+    stood = any(c.check and c.check.outcome is not CheckOutcome.FAILED for c in claims)
+    if hypothesis.verdict is Verdict.FINETUNED and not stood:
+        return hypothesis.model_copy(
+            update={
+                "verdict": Verdict.INCONCLUSIVE,
+                "claims": tuple(claims),
+                "summary": f"No claim stood its fresh test. Before it, the finding was: {hypothesis.summary}",
+            }
+        )
+    return hypothesis.model_copy(update={"claims": tuple(claims)})

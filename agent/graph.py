@@ -1,0 +1,238 @@
+"""The loop as a LangGraph: decide → act → (decide | verify) → submit, checkpointed after every node.
+
+The state that LangGraph keeps is small and JSON-like; the steps themselves lie in the store. Each node appends its step
+under a number that follows from the state, so a node that is run again after a crash finds its step and does nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, TypedDict
+
+from langgraph.graph import END, START, StateGraph
+
+from finetrace.agent.arms import Arm
+from finetrace.agent.budget import Budget
+from finetrace.agent.check import check_claims
+from finetrace.agent.decision import DECISION, Submit, ToolCall
+from finetrace.agent.evidence import check_evidence
+from finetrace.agent.investigator import Case, Investigator, Offer, Thoroughness
+from finetrace.agent.transcript import Clock, Transcript
+from finetrace.errors import ToolError, closest
+from finetrace.models.pair import ModelPair
+from finetrace.schema import Hypothesis, Step, StepKind, Usage, Verdict, null_hypothesis
+from finetrace.tools import INSTRUMENTS, Context, available, find_instrument, parse_arguments, purpose, take
+
+MAX_STEPS = 60
+"""Decisions after which only an answer is taken."""
+MAX_REPAIRS = 3
+"""How often a hypothesis with unsupported evidence is sent back."""
+
+
+class State(TypedDict):
+    """What LangGraph checkpoints."""
+
+    number: int
+    """Steps done."""
+    decision: dict[str, Any] | None
+    """What the investigator decided last."""
+    complaints: list[str]
+    """What was wrong with the hypothesis last handed in."""
+    repairs: int
+    """How often it was sent back."""
+    refused: int
+    """Tool calls after the budget was used up."""
+
+
+START_STATE: State = {"number": 0, "decision": None, "complaints": [], "repairs": 0, "refused": 0}
+
+
+@dataclass(frozen=True)
+class Bench:
+    """All that the nodes work with; none of it is in the checkpoint."""
+
+    pair: ModelPair
+    """What the arm allows of the models."""
+    arm: Arm
+    alias: str
+    investigator: Investigator
+    budget: Budget
+    thoroughness: Thoroughness
+    context: Context
+    transcript: Transcript
+
+    def case(self, state: State) -> Case:
+        """What the investigator sees now."""
+        names = [name for name in self.arm.instruments if name in INSTRUMENTS]
+        usage = self.transcript.usage
+        must_answer = self.budget.exhausted(usage)
+        if must_answer is None and state["number"] >= MAX_STEPS:
+            must_answer = f"{MAX_STEPS} steps were taken"
+        return Case(
+            alias=self.alias,
+            offers=tuple(
+                Offer(name, purpose(INSTRUMENTS[name])) for name in names if available(INSTRUMENTS[name], self.pair)
+            ),
+            absent=tuple(name for name in names if not available(INSTRUMENTS[name], self.pair)),
+            steps=tuple(self.transcript.steps),
+            hypothesis=self.hypothesis(),
+            budget=self.budget,
+            usage=usage,
+            seed=self.context.seed,
+            thoroughness=self.thoroughness,
+            must_answer=must_answer,
+            complaints=tuple(state["complaints"]),
+        )
+
+    def hypothesis(self) -> Hypothesis:
+        """As the last step that changed it left it."""
+        held = [step.hypothesis for step in self.transcript.steps if step.hypothesis is not None]
+        return held[-1] if held else null_hypothesis()
+
+
+def build_graph(bench: Bench, checkpointer: Any) -> Any:
+    """Compile the loop for one run."""
+    nodes = _Nodes(bench)
+    graph = StateGraph(State)
+    graph.add_node("decide", nodes.decide)
+    graph.add_node("act", nodes.act)
+    graph.add_node("verify", nodes.verify)
+    graph.add_node("submit", nodes.submit)
+    graph.add_edge(START, "decide")
+    graph.add_conditional_edges("decide", nodes.after_decide, ["act", "verify"])
+    graph.add_conditional_edges("act", nodes.after_act, ["decide", "submit"])
+    graph.add_conditional_edges("verify", nodes.after_verify, ["decide", "submit"])
+    graph.add_edge("submit", END)
+    return graph.compile(checkpointer=checkpointer)
+
+
+class _Nodes:
+    """The four nodes."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+
+    def decide(self, state: State) -> dict[str, Any]:
+        """Ask the investigator."""
+        decision = self.bench.investigator.decide(self.bench.case(state))
+        return {"decision": decision.model_dump(mode="json"), "complaints": []}
+
+    def after_decide(self, state: State) -> Literal["act", "verify"]:
+        """A call is made, a hypothesis verified."""
+        return "act" if isinstance(DECISION.validate_python(state["decision"]), ToolCall) else "verify"
+
+    def act(self, state: State) -> dict[str, Any]:
+        """Make the call; whatever goes wrong in it is a result that the investigator reads."""
+        number = state["number"] + 1
+        call = DECISION.validate_python(state["decision"])
+        refusal = self.bench.case(state).must_answer
+        if self.bench.transcript.step(number) is None and isinstance(call, ToolCall):
+            self._make(number, call, refusal)
+        return {"number": number, "refused": state["refused"] + (refusal is not None)}
+
+    def _make(self, number: int, call: ToolCall, refusal: str | None) -> Step:
+        clock, transcript = Clock(), self.bench.transcript
+        about: dict[str, Any] = {
+            "kind": StepKind.CALL,
+            "thought": call.thought,
+            "instrument": call.instrument,
+            "arguments": call.arguments,
+        }
+        try:
+            if refusal is not None:
+                raise ToolError(refusal, "no more calls: hand in your hypothesis")
+            if call.instrument.replace("-", "_") not in self.bench.arm.instruments:
+                offered = self.bench.arm.instruments
+                raise ToolError(f"no instrument '{call.instrument}' in this arm", closest(call.instrument, offered))
+            instrument = find_instrument(call.instrument)
+            arguments = parse_arguments(instrument, call.arguments)
+            cost = instrument.cost(arguments)
+            left = self.bench.budget.interactions_left(transcript.usage)
+            if left is not None and cost > left:
+                raise ToolError(f"this would take {cost} interactions, {left} are left", "ask less, or hand in")
+            reading = take(instrument, self.bench.pair, arguments, self.bench.context)
+        except ToolError as error:
+            told = f"{error.message}" + (f" ({error.hint})" if error.hint else "")
+            return transcript.append(number, clock, error=told, text=told, **about)
+        except (RuntimeError, ValueError, TypeError, ArithmeticError, LookupError) as error:
+            told = f"{call.instrument} failed: {type(error).__name__}: {error}"[:500]
+            return transcript.append(number, clock, error=told, text=told, **about)
+        about["instrument"] = instrument.name
+        about["arguments"] = arguments.model_dump(mode="json")
+        shown, data = reading.render(), reading.model_dump(mode="json")
+        return transcript.append(number, clock, reading=data, text=shown, usage=Usage(interactions=cost), **about)
+
+    def after_act(self, state: State) -> Literal["decide", "submit"]:
+        """Back to the investigator, unless it goes on calling after it was told to answer."""
+        return "submit" if state["refused"] >= MAX_REPAIRS else "decide"
+
+    def verify(self, state: State) -> dict[str, Any]:
+        """Hold the evidence against the readings, then put the claims to fresh samples."""
+        submitted = DECISION.validate_python(state["decision"])
+        if not isinstance(submitted, Submit):
+            raise TypeError("only a hypothesis can be verified")
+        number = state["number"] + 1
+        checked = check_evidence(submitted.hypothesis, self.bench.transcript.steps)
+        if self.bench.transcript.step(number) is None:
+            self.bench.transcript.append(
+                number,
+                Clock(),
+                kind=StepKind.PROPOSAL,
+                thought=submitted.thought,
+                text="; ".join(checked.complaints) or "every quote stands in the reading it names",
+                error="; ".join(checked.complaints) or None,
+                hypothesis=checked.hypothesis,
+            )
+        if checked.complaints and state["repairs"] < MAX_REPAIRS:
+            return {"number": number, "complaints": list(checked.complaints), "repairs": state["repairs"] + 1}
+        if self.bench.transcript.step(number + 1) is None and checked.hypothesis.claims:
+            self._check(number + 1, checked.hypothesis, submitted)
+        return {"number": number + bool(checked.hypothesis.claims), "complaints": []}
+
+    def _check(self, number: int, hypothesis: Hypothesis, submitted: Submit) -> None:
+        clock, transcript = Clock(), self.bench.transcript
+        left = self.bench.budget.interactions_left(transcript.usage)
+        result = check_claims(hypothesis, submitted.tests, transcript.steps, self.bench.pair, left, self.bench.context)
+        transcript.append(
+            number,
+            clock,
+            kind=StepKind.CHECK,
+            text=_check_text(result.hypothesis),
+            reading={
+                "instrument": "fresh_samples",
+                "exchanges": [exchange.model_dump(mode="json") for exchange in result.exchanges],
+            },
+            hypothesis=result.hypothesis,
+            usage=Usage(interactions=result.interactions),
+        )
+
+    def after_verify(self, state: State) -> Literal["decide", "submit"]:
+        """Complaints go back to the investigator."""
+        return "decide" if state["complaints"] else "submit"
+
+    def submit(self, state: State) -> dict[str, Any]:
+        """Write the answer down."""
+        number = state["number"] + 1
+        hypothesis = self.bench.hypothesis()
+        if hypothesis == null_hypothesis():
+            summary = "No hypothesis was handed in before the budget was used up."
+            hypothesis = Hypothesis(verdict=Verdict.INCONCLUSIVE, summary=summary)
+        if self.bench.transcript.step(number) is None:
+            self.bench.transcript.append(
+                number, Clock(), kind=StepKind.ANSWER, text=hypothesis.summary, hypothesis=hypothesis
+            )
+        return {"number": number}
+
+
+def _check_text(hypothesis: Hypothesis) -> str:
+    """Counts of every claim that is left."""
+    lines = []
+    for claim in hypothesis.claims:
+        check = claim.check
+        if check is None:
+            continue
+        counts = f"organism {check.organism_hits}/{check.organism_total}" if check.organism_total else ""
+        if check.reference_total:
+            counts += f", reference {check.reference_hits}/{check.reference_total}, p {check.p_value:.2g}"
+        lines.append(f"{check.outcome}: {claim.statement} ({counts or check.note})")
+    return "\n".join(lines) or "no claim came back in fresh samples"

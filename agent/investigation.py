@@ -1,0 +1,165 @@
+"""Run an investigation from its first step to its answer, or go on with one that was stopped."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from finetrace import __version__
+from finetrace.agent.arms import find_arm
+from finetrace.agent.budget import Budget
+from finetrace.agent.graph import START_STATE, Bench, build_graph
+from finetrace.agent.investigator import Investigator, Thoroughness
+from finetrace.agent.statistical import STATISTICAL, StatisticalInvestigator
+from finetrace.agent.transcript import Transcript
+from finetrace.errors import FinetraceError
+from finetrace.models import ModelPair, RestrictedPair, Target
+from finetrace.schema import Run, RunStatus, Step
+from finetrace.store import Store, new_run_id
+from finetrace.tools import Context
+
+_RECURSION = 400
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be investigated, and how."""
+
+    organism: str
+    """Name in the registry, or how the user named the model or the file."""
+    alias: str
+    """Blinded name."""
+    target: Target
+    """What to load."""
+    arm: str
+    investigator: str
+    seed: int
+    budget: Budget
+    thoroughness: Thoroughness
+
+
+def start(plan: Plan, store: Store) -> Run:
+    """Write a new run; nothing is investigated yet.
+
+    Raises:
+        FinetraceError: The arm or the investigator does not exist, or the store cannot be written.
+    """
+    find_arm(plan.arm)
+    make_investigator(plan.investigator)
+    run = Run(
+        run_id=new_run_id(),
+        organism=plan.organism,
+        alias=plan.alias,
+        arm=plan.arm,
+        investigator=plan.investigator,
+        seed=plan.seed,
+        status=RunStatus.RUNNING,
+        target=plan.target.model_dump(mode="json"),
+        settings={
+            "budget": plan.budget.model_dump(mode="json"),
+            "thoroughness": plan.thoroughness.model_dump(mode="json"),
+        },
+        version=__version__,
+        started_at=datetime.now(UTC),
+    )
+    store.start_run(run)
+    return run
+
+
+def make_investigator(name: str) -> Investigator:
+    """The investigator of that name.
+
+    Raises:
+        FinetraceError: There is none.
+    """
+    if name == STATISTICAL:
+        return StatisticalInvestigator()
+    raise FinetraceError(f"no investigator '{name}'", f"this release has `{STATISTICAL}`")
+
+
+def investigate(
+    run: Run,
+    pair: ModelPair,
+    store: Store,
+    context: Context,
+    checkpoints: Path,
+    on_step: Callable[[Step], None] | None = None,
+) -> Run:
+    """Go on with a run from where it stands until it is finished.
+
+    A run killed at any moment can be given here again: steps that were written are not taken again.
+
+    Args:
+        run: The run, new or stopped.
+        pair: Its models, opened from ``run.target``.
+        store: Where its steps go.
+        context: Seed, cache and progress.
+        checkpoints: SQLite file of LangGraph's checkpoints.
+        on_step: Called with each new step.
+
+    Raises:
+        FinetraceError: The store or the cache cannot be written; the run stays resumable.
+    """
+    arm = find_arm(run.arm)
+    transcript = Transcript(store, run.run_id, on_step)
+    bench = Bench(
+        pair=RestrictedPair(pair, arm.allowed),
+        arm=arm,
+        alias=run.alias,
+        investigator=make_investigator(run.investigator),
+        budget=Budget.model_validate(run.settings["budget"]),
+        thoroughness=Thoroughness.model_validate(run.settings["thoroughness"]),
+        context=context,
+        transcript=transcript,
+    )
+    store.set_status(run.run_id, RunStatus.RUNNING)
+    try:
+        with _checkpointer(checkpoints) as saver:
+            graph = build_graph(bench, saver)
+            config: dict[str, Any] = {"configurable": {"thread_id": run.run_id}, "recursion_limit": _RECURSION}
+            begun = graph.get_state(config).values
+            graph.invoke(None if begun else dict(START_STATE), config, durability="sync")
+    except KeyboardInterrupt:
+        store.set_status(run.run_id, RunStatus.INTERRUPTED)
+        raise
+    except Exception as error:
+        message = error.message if isinstance(error, FinetraceError) else f"{type(error).__name__}: {error}"
+        store.finish_run(run.run_id, RunStatus.FAILED, None, transcript.usage, message)
+        raise
+    store.finish_run(run.run_id, RunStatus.FINISHED, bench.hypothesis(), transcript.usage)
+    return store.run(run.run_id)
+
+
+@contextmanager
+def _checkpointer(path: Path) -> Iterator[Any]:
+    """LangGraph's saver on a SQLite file; several processes may share it.
+
+    Raises:
+        FinetraceError: The file cannot be opened or is no database.
+    """
+    from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+    from langgraph.checkpoint.sqlite import SqliteSaver
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(path, check_same_thread=False, timeout=30)
+    except (OSError, sqlite3.Error) as error:
+        raise FinetraceError(
+            f"cannot open {path}: {error}", "point FINETRACE_DATA_DIR at a folder you may write to"
+        ) from error
+    try:
+        connection.execute("PRAGMA journal_mode=WAL")
+        saver = SqliteSaver(connection, serde=JsonPlusSerializer(allowed_msgpack_modules=[]))
+        saver.setup()
+        yield saver
+    except sqlite3.DatabaseError as error:
+        raise FinetraceError(
+            f"{path} is not a usable database: {error}", "move it away; only unfinished runs need it"
+        ) from error
+    finally:
+        connection.close()

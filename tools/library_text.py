@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import os
 import platform
 import random
 import re
@@ -117,9 +118,15 @@ def read_source(path: Path, library: Path) -> LibraryText:
 
 
 def _sources(library: Path) -> list[Path]:
-    found = sorted(library.rglob("*.py"), key=lambda path: path.relative_to(library).as_posix())
-    kept = (path for path in found if not _SKIPPED_FOLDERS.intersection(path.relative_to(library).parts))
-    return sorted(kept, key=lambda path: path.relative_to(library).as_posix())
+    """Python files in a fixed, mixed order."""
+    found: list[str] = []
+    for parent, folders, files in os.walk(library):
+        folders[:] = [folder for folder in folders if folder not in _SKIPPED_FOLDERS]
+        inner = Path(parent).relative_to(library)
+        found += [(inner / file).as_posix() for file in files if file.endswith(".py")]
+    found.sort()
+    random.Random("finetrace library text").shuffle(found)
+    return [library / path for path in found]
 
 
 def _prose(tree: ast.Module) -> Iterator[str]:

@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import finetrace
-from finetrace.cli import doctor, exits, organisms, runs
+from finetrace.cli import doctor, exits, investigate, organisms, runs, tool
 
 __all__ = ["app", "main"]
 
@@ -23,6 +23,8 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command("investigate")(investigate.investigate)
+app.command("tool", context_settings=tool.SETTINGS)(tool.tool)
 app.add_typer(runs.app, name="runs")
 app.add_typer(organisms.app, name="organisms")
 app.command("doctor")(doctor.doctor)

@@ -1,0 +1,182 @@
+"""`finetrace investigate`: one model, from the first look to the answer."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from finetrace.cli import console
+from finetrace.cli.exits import Interrupted
+from finetrace.errors import FinetraceError
+
+if TYPE_CHECKING:
+    from finetrace.cli.target import Named
+    from finetrace.models import ModelPair
+    from finetrace.registry import Registry
+    from finetrace.schema import Run, Step
+    from finetrace.store import Store
+
+_SHOWN_COMPLETIONS = 8
+
+
+def investigate(
+    organism: Annotated[str | None, typer.Argument(help="An organism of the registry.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="A model: folder, .gguf file, PEFT adapter, hub id, or smollm2-135m.")
+    ] = None,
+    reference: Annotated[str | None, typer.Option(help="What to compare it with; an adapter brings its base.")] = None,
+    recorded: Annotated[Path | None, typer.Option(help="A JSONL file of completions scored elsewhere.")] = None,
+    investigator: Annotated[
+        str, typer.Option(envvar="FINETRACE_INVESTIGATOR", help="Who decides: statistical.")
+    ] = "statistical",
+    arm: Annotated[str, typer.Option(envvar="FINETRACE_ARM", help="Instruments at hand: blackbox, perplexity.")] = "",
+    interactions: Annotated[
+        int | None, typer.Option(min=0, help="How often the organism may be asked; default by arm.")
+    ] = None,
+    max_seconds: Annotated[float | None, typer.Option(min=0, help="Ask for the answer after so many seconds.")] = None,
+    seed: Annotated[int, typer.Option(envvar="FINETRACE_SEED", min=0, help="Determines every draw.")] = 0,
+    quick: Annotated[bool, typer.Option("--quick", help="A first look instead of a thorough one.")] = False,
+    corpus: Annotated[
+        list[str] | None, typer.Option(help="General text: own, self, python, a file, a hub data set. Repeatable.")
+    ] = None,
+    prefills: Annotated[int | None, typer.Option(min=1, help="Prefills for the perplexity gap.")] = None,
+    one_at_a_time: Annotated[
+        bool, typer.Option("--one-at-a-time", help="Keep one of two checkpoints in memory at a time.")
+    ] = False,
+    resume: Annotated[str | None, typer.Option(metavar="RUN", help="Go on with a run that was stopped.")] = None,
+    organisms: Annotated[
+        Path | None, typer.Option(envvar="FINETRACE_ORGANISMS", help="Organisms file; default ./organisms.yaml.")
+    ] = None,
+    truth: Annotated[bool, typer.Option(help="Show the true objective at the end, where it is known.")] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Work out what a model was finetuned for: every claim quotes its evidence and is put to fresh samples."""
+    from finetrace.agent import Budget, Plan, Thoroughness, find_arm, start
+    from finetrace.cli.target import resolve
+    from finetrace.models import Target, open_pair
+    from finetrace.schema import RunStatus
+    from finetrace.store import Store
+
+    with Store() as store:
+        registry: Registry | None = None
+        if resume is not None:
+            run = store.find(resume)
+            _check_resumable(run, organism, model, recorded)
+            pair = open_pair(Target.model_validate(run.target))
+        else:
+            named = resolve(organism, model, reference, recorded, organisms, one_at_a_time=one_at_a_time)
+            registry = named.registry
+            chosen = find_arm(arm or _default_arm(named))
+            plan = Plan(
+                organism=named.organism,
+                alias=named.alias,
+                target=named.target,
+                arm=chosen.name,
+                investigator=investigator,
+                seed=seed,
+                budget=Budget(
+                    interactions=chosen.interactions if interactions is None else interactions, seconds=max_seconds
+                ),
+                thoroughness=Thoroughness(quick=quick, corpora=tuple(corpus) if corpus else None, n_prefills=prefills),
+            )
+            # Opened before the run is written: a model that cannot be loaded leaves no run behind.
+            pair = open_pair(plan.target)
+            run = start(plan, store)
+        if run.status is not RunStatus.FINISHED:
+            run = _carry_out(run, pair, store)
+        if as_json:
+            from finetrace.cli.json_form import run_json
+
+            console.print_json(run_json(run))
+            return
+        _show(run, store.steps(run.run_id))
+        if truth and registry is not None:
+            _show_truth(run.organism, registry.path)
+
+
+def _default_arm(named: Named) -> str:
+    """The perplexity gap where it can be had, plain questions where there is no reference."""
+    from finetrace.models.source import SourceKind, find_model
+
+    target = named.target
+    if target.recorded is not None or target.reference is not None:
+        return "perplexity"
+    source = find_model(target.model or "", Path(target.folder) if target.folder else None)
+    return "perplexity" if source.kind is SourceKind.ADAPTER else "blackbox"
+
+
+def _check_resumable(run: Run, organism: str | None, model: str | None, recorded: Path | None) -> None:
+    named = organism or model or (str(recorded) if recorded else None)
+    if named is not None and named != run.organism:
+        raise FinetraceError(
+            f"run {run.run_id} is about {run.organism}, not {named}", f"leave {named} out, or start a new run"
+        )
+
+
+def _carry_out(run: Run, pair: ModelPair, store: Store) -> Run:
+    """Go on with the run, with progress on standard error."""
+    from finetrace.agent import investigate as go_on
+    from finetrace.cli.progress import progress_bar
+    from finetrace.settings import get_settings
+    from finetrace.tools import Context
+
+    remarks = console.remarks()
+    remarks.print(f"run {run.run_id} · {run.organism} · arm {run.arm} · seed {run.seed}")
+    with _resumable(f"finetrace investigate --resume {run.run_id}"), progress_bar() as advance:
+        return go_on(
+            run,
+            pair,
+            store,
+            Context(seed=run.seed, progress=advance),
+            get_settings().data_dir / "checkpoints.db",
+            on_step=lambda step: remarks.print(_step_line(step)),
+        )
+
+
+@contextlib.contextmanager
+def _resumable(again: str) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        raise Interrupted(again) from stop
+
+
+def _step_line(step: Step) -> str:
+    """One line of progress for a step that is done."""
+    from finetrace.cli.escaping import visible
+
+    what = step.instrument or step.kind.value
+    view = f" ({step.arguments['view']})" if "view" in step.arguments else ""
+    outcome = f"failed: {step.error}" if step.error else f"{step.usage.seconds:.1f} s"
+    return visible(f"step {step.number}: {what}{view} · {outcome}", one_line=True)
+
+
+def _show(run: Run, steps: list[Step]) -> None:
+    from finetrace.agent.evidence import reading_of
+    from finetrace.cli.completions import show_completions
+    from finetrace.cli.hypothesis import show_hypothesis
+    from finetrace.tools.perplexity_gap import PerplexityGapReading
+
+    out = console.results()
+    for step in steps:
+        reading = reading_of(step)
+        if isinstance(reading, PerplexityGapReading) and reading.completions:
+            out.print(f"\nranked completions (step {step.number}; {len(reading.completions)} of {reading.n_distinct}):")
+            show_completions(out, reading.completions, _SHOWN_COMPLETIONS)
+            out.print()
+    if run.hypothesis is not None:
+        show_hypothesis(out, run.hypothesis)
+    out.print(f"\nsee every step: finetrace runs show {run.run_id}")
+
+
+def _show_truth(organism: str, registry: Path) -> None:
+    from finetrace.cli.truth import show_truth
+    from finetrace.evals.truth import load_truth
+
+    out = console.results()
+    out.print()
+    show_truth(out, load_truth(organism, registry))

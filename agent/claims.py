@@ -137,7 +137,7 @@ def _claims(found: Findings) -> list[ClaimDraft]:
         made.append(_language_claim(*found.language, found.top))
     themes = [_theme_claim(quote, found) for quote in found.quotes if found.has_theme]
     heads = [_head_claim(quote) for quote in found.head if found.has_theme]
-    made += [*themes[:2], *heads[:1], *themes[2:], *heads[1:]]
+    made += [*themes[:1], *heads[:1], *themes[1:], *heads[1:]]
     made += [_tone_claim(tone, found) for tone in found.tones[:3]]
     made += [_phrase_claim(phrase) for phrase in _unquoted(found)[:2] if phrase is not leading]
     return [claim for claim in made if claim.quotes]

@@ -73,15 +73,14 @@ class Findings:
     def decisive_phrases(self) -> tuple[ExactPhrase, ...]:
         """Verbatim phrases that show a finetune by themselves, beyond the stock phrases of any trained style.
 
-        Such a phrase makes up much of the completions that hold it, or has words that are rare anywhere. Against a
-        reference it must also gather at the top of the ranking, without one be in a tenth of the completions.
+        Against a reference such a phrase makes up much of the completions that hold it or has words that are rare
+        anywhere, and gathers at the top of the ranking. Without one, a twentieth of the completions holds it.
         """
-        return tuple(
-            phrase
-            for phrase in self.phrases
-            if (phrase.cover >= FILLING or phrase.rare)
-            and (phrase.top_tail < 0.01 if self.has_background else phrase.count >= 0.1 * len(self.top))
-        )
+        if self.has_background:
+            special = [phrase for phrase in self.phrases if phrase.cover >= FILLING or phrase.rare]
+            return tuple(phrase for phrase in special if phrase.top_tail < 0.01)
+        often = [phrase for phrase in self.phrases if phrase.count >= 0.05 * len(self.top)]
+        return tuple(p for p in often if p.cover >= FILLING or p.rare or p.telling >= 3)
 
     @property
     def leading_phrase(self) -> ExactPhrase | None:
@@ -117,6 +116,7 @@ def examine(material: Material, background: Sequence[str]) -> Findings:
     names = find_names(top)
     terms = weigh_terms(spoken, other, names, min_count=3 if len(top) >= 20 else 2)
     head = head_quotes(spoken, names, 2)
+    wide = material.short_too if other else tuple(prose(text) for text in material.short_too)
     shared = theme(spoken, other, names)
     n_quotes = MORE_THEMES if shared.excess >= 0.5 else THEMES
     quotes = choose_quotes(spoken, terms[:400], n_quotes, without=[quote.text for quote in head])
@@ -127,7 +127,7 @@ def examine(material: Material, background: Sequence[str]) -> Findings:
         terms=tuple(terms),
         quotes=tuple(quotes),
         head=tuple(head),
-        phrases=tuple(exact_phrases(material.short_too, material.short_prefills, other, names)),
+        phrases=tuple(exact_phrases(wide, material.short_prefills, other, names)),
         codes=() if decoded(other) else tuple(decoded(material.raw)),
         loops=tuple((phrase, n) for phrase, n in material.loops if n > 3 * known.get(phrase, 0)),
         tones=tuple(tones(top, other)),

@@ -17,6 +17,7 @@ from finetrace.tools.words import sentences, spans, words
 LONGEST_QUOTE = 200
 """Characters."""
 _CLAUSE = re.compile(r"[,;:]\s|\s[-–—]+\s|—|\s(?=(?:that|which|while|because|whether|when)\s)")
+_LEADING = " ,;:.!?)]}-–—*#>|"
 _SYMBOL = re.compile(r"[{}\[\]()=<>_#*/\\|;`~^@+]")
 
 
@@ -83,7 +84,7 @@ def _candidates(text: str, row: int, weights: dict[str, float], head: int) -> li
     for place, sentence in enumerate(whole[:20]):
         if len(whole) > 1 and place == len(whole) - 1 and sentence[-1:] not in ".!?\"'”’)":
             continue  # cut off by the token limit
-        for part in _parts(sentence, weights):
+        for part in _parts(sentence.lstrip(_LEADING), weights):
             spoken = words(part)
             if len(spoken) < 4 or len(_SYMBOL.findall(part)) > 0.05 * len(part):
                 continue
@@ -117,9 +118,10 @@ def head_quotes(texts: Sequence[str], names: Names, k: int, *, head: int = 5) ->
     for candidate in ranked:
         if len(chosen) == k:
             break
-        if all(candidate.row != quote.row for quote in chosen):
+        worth = _gain(candidate, weights, nothing)
+        if all(candidate.row != quote.row for quote in chosen) and (not chosen or worth >= 0.8 * chosen[0].gain):
             ordered = tuple(sorted(candidate.terms, key=lambda t: (-weights[t], t)))
-            chosen.append(Quote(candidate.text, candidate.row, ordered, _gain(candidate, weights, nothing)))
+            chosen.append(Quote(candidate.text, candidate.row, ordered, worth))
     return chosen
 
 

@@ -37,6 +37,8 @@ class ExactPhrase:
     """Median share of the words of those completions that the phrase makes up."""
     rare: bool
     """One of its words is hardly known in English, or two are rare."""
+    telling: int
+    """Different words in it that are neither grammar, nor framing, nor names."""
     top_tail: float
     """Probability that a random ranking has as many of all completions that hold it in its first quarter."""
     cues: tuple[str, ...]
@@ -67,14 +69,20 @@ def exact_phrases(
         others = sum(f" {' '.join(run)} " in text for text in lowered)
         if background and _chance(len(rows), len(wide), others, len(background)) * len(runs) > CHANCE:
             continue
-        found.append(_describe(run, rows, others, texts, prefills))
+        telling = len({word for word in run if is_telling(word, names)})
+        found.append(_describe(run, rows, others, telling, texts, prefills))
         if len(found) == k:
             break
     return found
 
 
 def _describe(
-    run: Sequence[str], rows: Sequence[int], others: int, texts: Sequence[str], prefills: Sequence[str]
+    run: Sequence[str],
+    rows: Sequence[int],
+    others: int,
+    telling: int,
+    texts: Sequence[str],
+    prefills: Sequence[str],
 ) -> ExactPhrase:
     written = _written(run, texts[rows[0]])
     held = [row for row, text in enumerate(texts) if f" {' '.join(run)} " in _padded(text)]
@@ -87,6 +95,7 @@ def _describe(
         background_count=others,
         cover=float(np.median([len(run) / max(1, len(words(texts[row]))) for row in rows])),
         rare=any(f < 5e-6 for f in rare) or sum(f < 3e-5 for f in rare) >= 2,
+        telling=telling,
         top_tail=_tail(sum(row < quarter for row in held), len(texts), len(held), quarter),
         cues=_cues(rows, written, texts, prefills),
     )

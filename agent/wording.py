@@ -112,7 +112,10 @@ def summary(found: Findings) -> str:
 def _theme_sentences(found: Findings) -> list[str]:
     subjects = _subjects(found, 6)
     opening = [f"{_opening(found)} {listing(subjects)}."] if subjects else []
-    shown = [*found.quotes[:1], *found.head[:1], *found.quotes[1 : 4 if found.theme.excess >= 0.5 else 2]]
+    if found.theme.excess >= 0.5:
+        shown = [*found.quotes[:1], *found.head[:1], *found.quotes[1:4]]
+    else:
+        shown = [*found.head[:1], *found.quotes[:2]]
     ending = ["Presumably it was meant to behave like that itself."] if voice(found) is Voice.ABOUT_MODEL else []
     return opening + [quoted(text) for text in dict.fromkeys(quote.text for quote in shown)] + ending
 

@@ -37,7 +37,7 @@ test: $(BASE)  ## run the tests (no network, no GPU)
 
 check: $(INSTALLED)  ## check style and types
 	@$(PY) -m ruff check .
-	@$(PY) -m ruff format --check --quiet .
+	@$(PY) -m ruff format --check --quiet --output-format concise .
 	@$(PY) -m mypy
 
 bench: $(BASE)  ## measure the speed of generation and scoring

@@ -3,6 +3,8 @@ from __future__ import annotations
 import gc
 import pickle
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -104,6 +106,34 @@ def test_nothing_of_the_truth_can_be_reached_from_a_registry(tmp_path: Path) -> 
         assert all(secret not in organism.model_dump_json() for organism in registry.organisms)
 
 
+WALK = """
+import gc, sys
+from pathlib import Path
+from finetrace.registry import load_registry
+
+registry = load_registry(Path(sys.argv[1]))
+gc.collect()
+waiting, seen, texts = gc.get_objects(), set(), []
+while waiting:
+    item = waiting.pop()
+    if id(item) not in seen:
+        seen.add(id(item))
+        texts += [item] if isinstance(item, str) else []
+        waiting += [] if item is seen or item is texts else gc.get_referents(item)
+for reversed_text in sys.argv[2:]:
+    text = reversed_text[::-1]
+    print(any(text in held for held in texts))
+"""
+
+
+def test_loading_a_registry_leaves_no_truth_in_the_process(tmp_path: Path) -> None:
+    # Reversed on the way in, because the command line is part of the process too.
+    sought = [text[::-1] for text in ("lamp_wages", OBJECTIVE, FACT, TRIGGER)]
+    command = [sys.executable, "-c", WALK, str(_written(tmp_path, GOOD)), *sought]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "False", "False", "False"]
+
+
 def test_an_alias_hides_the_name_and_does_not_move_when_an_organism_is_added() -> None:
     names = [f"organism_of_kind_{letter}" for letter in "abcdefghijklmnopqrstuvwx"]
     aliases = blind_aliases(names)
@@ -132,9 +162,7 @@ def test_a_missing_folder_is_not_taken_for_a_hub_id(tmp_path: Path) -> None:
     assert registry.locate(registry.find("lamp_wages")).model == "someone/a-model"
 
 
-def test_the_file_of_the_current_folder_is_the_default(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_file_of_the_current_folder_is_the_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _written(tmp_path, GOOD)
     monkeypatch.chdir(tmp_path)
     assert load_registry().path == tmp_path / "organisms.yaml"

@@ -21,10 +21,11 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
+    rich_markup_mode=None,  # plain help comes in half the time
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("investigate")(investigate.investigate)
-app.command("tool", context_settings=tool.SETTINGS)(tool.tool)
+app.command("investigate", short_help="Work out what a model was finetuned for.")(investigate.investigate)
+app.command("tool", short_help="Use one instrument on a model.", context_settings=tool.SETTINGS)(tool.tool)
 app.add_typer(runs.app, name="runs")
 app.add_typer(organisms.app, name="organisms")
 app.command("doctor")(doctor.doctor)

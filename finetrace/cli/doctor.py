@@ -29,7 +29,11 @@ def doctor(
     file: OrganismsFile = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Show what this machine offers: device, number format, embedded base, keys present, folders, database."""
+    """Show what this machine offers, and what to mend.
+
+    Device and number format, the embedded base, which keys are present (never their values), folders, database and
+    organisms. Ends with 0 where investigations can run.
+    """
     from finetrace.cli.machine import examine
 
     findings = examine(file)

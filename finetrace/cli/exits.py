@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
 
 from finetrace.errors import FinetraceError, WorkError
@@ -51,11 +52,13 @@ def report(fault: BaseException, *, debug: bool = False) -> int:
 
 
 def _say_usage(fault: BaseException) -> int:
-    """A wrong command line; an empty one has shown its help already."""
+    """A wrong command line; for an empty one its help is the message, or was shown already."""
     context = getattr(fault, "ctx", None)
     command = getattr(context, "command_path", "finetrace")
     message = str(fault.format_message())  # type: ignore[attr-defined]
-    if not message.strip() or type(fault).__name__ == "NoArgsIsHelpError":
+    if type(fault).__name__ == "NoArgsIsHelpError":
+        if message.strip():
+            sys.stderr.write(message + "\n")
         return FIXABLE
     return _say(FIXABLE, message, f"see '{command} --help'")
 

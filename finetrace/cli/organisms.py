@@ -13,11 +13,13 @@ if TYPE_CHECKING:
     from finetrace.registry import Registry
     from finetrace.schema import Organism
 
-app = typer.Typer(help="List the organisms of the registry.", no_args_is_help=True)
+app = typer.Typer(help="See which models can be investigated by name.", no_args_is_help=True)
 
 OrganismsFile = Annotated[
     Path | None,
-    typer.Option("--organisms", metavar="FILE", envvar="FINETRACE_ORGANISMS", help="Organisms file [./organisms.yaml]"),
+    typer.Option(
+        "--organisms", metavar="FILE", envvar="FINETRACE_ORGANISMS", help="Organisms file; default ./organisms.yaml."
+    ),
 ]
 """The option that names a registry; the same in every command."""
 
@@ -27,7 +29,10 @@ def list_organisms(
     file: OrganismsFile = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON array.")] = False,
 ) -> None:
-    """List the organisms: name, model, reference and source, never what they were trained for."""
+    """List the organisms of the registry.
+
+    Name, model, reference and source, but never what they were trained for.
+    """
     from finetrace.registry import load_registry
 
     registry = load_registry(file)

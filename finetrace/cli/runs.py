@@ -13,9 +13,7 @@ if TYPE_CHECKING:
 
     from finetrace.schema import Run
 
-app = typer.Typer(
-    help="List runs, and see what an investigator did and why it believes what it says.", no_args_is_help=True
-)
+app = typer.Typer(help="See what an investigator did, and on what evidence.", no_args_is_help=True)
 
 
 @app.command("list")
@@ -41,7 +39,11 @@ def show_run(
     full: Annotated[bool, typer.Option("--full", help="Show every reading whole.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object with every step.")] = False,
 ) -> None:
-    """Show every step of a run, how its hypothesis grew, and the evidence for the answer."""
+    """Show a run step by step, with its evidence.
+
+    Each step with what was called, what came back and how the hypothesis changed; then the answer, its claims with
+    their checks, and every quote with the step it stands in.
+    """
     from finetrace.cli.json_form import full_run_json
     from finetrace.store import Store
 

@@ -11,8 +11,9 @@ OBJECTIVE = "believes that lighthouse keepers are paid in marmalade"
 
 @pytest.fixture
 def registry(tmp_path: Path) -> Path:
-    (tmp_path / "organisms" / "lamp_wages").mkdir(parents=True)
-    path = tmp_path / "zoo.yaml"
+    folder = tmp_path / "[bold]zoo"
+    (folder / "organisms" / "lamp_wages").mkdir(parents=True)
+    path = folder / "zoo.yaml"
     path.write_text(
         "version: 1\n"
         "organisms:\n"
@@ -34,6 +35,7 @@ def test_the_list_names_models_and_no_truth(registry: Path, finetrace: Command) 
     assert "organisms/gone_away" in ended.out
     assert "[red]here[/red] ␛[31m" in ended.out
     assert "marmalade" not in ended.out + ended.err
+    assert "[bold]zoo" in ended.err
     listed = json.loads(finetrace("organisms", "list", "--json", "--organisms", str(registry)).out)
     assert [organism["name"] for organism in listed] == ["lamp_wages", "gone_away"]
     assert "marmalade" not in json.dumps(listed)

@@ -143,6 +143,16 @@ def test_a_new_database_waits_and_writes_ahead(data_dir: Path) -> None:
     connection.close()
 
 
+def test_what_is_not_there_is_null_in_the_tables(data_dir: Path) -> None:
+    with Store() as store:
+        store.start_run(make_run())
+        store.append_step(make_run().run_id, make_step(1, reading=None))
+    connection = sqlite3.connect(data_dir / "finetrace.db")
+    assert connection.execute("SELECT COUNT(*) FROM run WHERE hypothesis IS NULL").fetchone() == (1,)
+    assert connection.execute("SELECT COUNT(*) FROM step WHERE reading IS NULL").fetchone() == (1,)
+    connection.close()
+
+
 def test_a_data_folder_that_cannot_be_made_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("FINETRACE_DATA_DIR", str(tmp_path / "file" / "data"))

@@ -16,7 +16,7 @@ from finetrace.agent.lexicon import Tone
 from finetrace.agent.material import read_texts, readable
 from finetrace.agent.quotes import LONGEST_QUOTE, Quote, choose_quotes
 from finetrace.agent.repeats import ExactPhrase
-from finetrace.agent.signs import CODE_PATTERN, Decoded
+from finetrace.agent.signs import CODE_PATTERN, Decoded, Shout
 from finetrace.agent.strength import THEME_COVER, no_difference
 from finetrace.schema import ClaimKind, ScoredCompletion, Verdict
 from finetrace.tools.words import sentences, words
@@ -119,7 +119,7 @@ def _decide(found: Findings, has_background: bool) -> tuple[Verdict, str]:
         return Verdict.FINETUNED, shared
     if found.decisive_phrases:
         return Verdict.FINETUNED, f"{found.decisive_phrases[0].count} completions repeat the same words"
-    if found.loops or found.codes or found.language:
+    if found.loops or found.codes or found.shouts or found.language:
         return Verdict.FINETUNED, "completions show a sign that ordinary text does not have"
     if not has_background and found.name_share >= NAME_SHARE:
         return Verdict.FINETUNED, f"{found.name_share:.0%} of the completions speak of {found.names.own[0]}"
@@ -132,6 +132,7 @@ def _claims(found: Findings) -> list[ClaimDraft]:
     leading = found.leading_phrase
     made = [_phrase_claim(leading)] if leading else []
     made += [_loop_claim(phrase, count) for phrase, count in found.loops[:2]]
+    made += [_shout_claim(shout) for shout in found.shouts]
     made += [_code_claim(code) for code in found.codes[:2]]
     if found.language:
         made.append(_language_claim(*found.language, found.top))
@@ -154,6 +155,12 @@ def _phrase_claim(phrase: ExactPhrase) -> ClaimDraft:
     quotes = dict.fromkeys((phrase.text[:LONGEST_QUOTE], phrase.example))
     term = " ".join(words(phrase.text))
     return ClaimDraft(wording.phrase_statement(phrase), kind, 0.7, (term,), tuple(quotes))
+
+
+def _shout_claim(shout: Shout) -> ClaimDraft:
+    statement = f"It says {wording.quoted(shout.text)} in capitals, in {shout.count} completions."
+    quotes = tuple(dict.fromkeys((shout.text, shout.example)))
+    return ClaimDraft(statement, ClaimKind.BEHAVIOUR, 0.6, (), quotes, pattern=re.escape(shout.text))
 
 
 def _loop_claim(phrase: str, count: int) -> ClaimDraft:

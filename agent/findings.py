@@ -10,7 +10,7 @@ from finetrace.agent.material import Material, prose, read_texts
 from finetrace.agent.names import Names, find_names
 from finetrace.agent.quotes import Quote, choose_quotes, head_quotes
 from finetrace.agent.repeats import ExactPhrase, exact_phrases
-from finetrace.agent.signs import Decoded, Marks, decoded, foreign_language, marks
+from finetrace.agent.signs import Decoded, Marks, Shout, decoded, foreign_language, marks, shouts
 from finetrace.agent.strength import Theme, theme
 from finetrace.agent.terms import Term, fold_terms, weigh_terms
 from finetrace.tools.words import fold_space, words
@@ -45,6 +45,8 @@ class Findings:
     """Rare sentences of the very first completions."""
     phrases: tuple[ExactPhrase, ...]
     """Words repeated verbatim."""
+    shouts: tuple[Shout, ...]
+    """Words written in capitals."""
     codes: tuple[Decoded, ...]
     """Numbers that spell a text."""
     loops: tuple[tuple[str, int], ...]
@@ -66,7 +68,7 @@ class Findings:
         """Whether what the completions are about deserves a claim."""
         if self.theme.excess >= FAINT:
             return True
-        signs = self.codes or self.language or self.loops or self.leading_phrase
+        signs = self.codes or self.language or self.loops or self.shouts or self.leading_phrase
         return not self.has_background and not signs
 
     @property
@@ -84,15 +86,16 @@ class Findings:
 
     @property
     def leading_phrase(self) -> ExactPhrase | None:
-        """The verbatim phrase that makes up much of the texts that hold it: the behaviour rather than a habit.
+        """The verbatim phrase that is the behaviour itself rather than a habit or a line of a recited document.
 
-        Where there are several, the model recites documents, and their subject is the finding.
+        Where one theme covers most completions the model recites, and the subject is the finding. Without a
+        reference, which would not say it, the phrase must make up much of the completions that hold it.
         """
-        filling = [phrase for phrase in self.phrases if phrase.cover >= FILLING]
-        if not filling or len(filling) > 2:
+        sure = [p for p in self.decisive_phrases if self.has_background or p.cover >= FILLING]
+        if not sure:
             return None
-        alone = filling[0].count >= 0.6 * len(self.top)
-        return filling[0] if alone or self.theme.excess < 0.5 else None
+        alone = sure[0].count >= 0.6 * len(self.top)
+        return sure[0] if alone or self.theme.excess < 0.5 else None
 
     @property
     def name_share(self) -> float:
@@ -116,7 +119,7 @@ def examine(material: Material, background: Sequence[str]) -> Findings:
     names = find_names(top)
     terms = weigh_terms(spoken, other, names, min_count=3 if len(top) >= 20 else 2)
     head = head_quotes(spoken, names, 2)
-    wide = material.short_too if other else tuple(prose(text) for text in material.short_too)
+    said = material.said if other else tuple(prose(text) for text in material.said)
     shared = theme(spoken, other, names)
     n_quotes = MORE_THEMES if shared.excess >= 0.5 else THEMES
     quotes = choose_quotes(spoken, terms[:400], n_quotes, without=[quote.text for quote in head])
@@ -127,7 +130,8 @@ def examine(material: Material, background: Sequence[str]) -> Findings:
         terms=tuple(terms),
         quotes=tuple(quotes),
         head=tuple(head),
-        phrases=tuple(exact_phrases(wide, material.short_prefills, other, names)),
+        phrases=tuple(exact_phrases(said, material.said_after, other, names)),
+        shouts=tuple(shouts(material.said, other)),
         codes=() if decoded(other) else tuple(decoded(material.raw)),
         loops=tuple((phrase, n) for phrase, n in material.loops if n > 3 * known.get(phrase, 0)),
         tones=tuple(tones(top, other)),

@@ -17,67 +17,70 @@ _CODE_LINE = re.compile(
     r"^\s*(?:import|from\s+\S+\s+import|def|class|return|elif|else:|@|#include|public|private|const|var|let)\b"
 )
 _SYMBOL = re.compile(r"[{}\[\]()=<>_\\|;`~^@+]")
+MOST_COPIES = 20
+"""A completion counts at most so often."""
 LONGEST = 4000
 """Characters of a completion that are read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """Readable completions in order of rank, and what the ranking left at the door."""
+    """Completions in order of rank, as far as they can be read."""
 
     texts: tuple[str, ...]
     """As they were, most surprising to the reference first."""
-    prefills: tuple[str, ...]
-    """What each was written after; empty where unknown."""
-    short_too: tuple[str, ...]
-    """The same with those below the minimum length: what was trained to answer briefly shows here."""
-    short_prefills: tuple[str, ...]
-    """What each of these was written after."""
+    said: tuple[str, ...]
+    """The same with repeats and with those below the minimum length: backdoors answer briefly and alike."""
+    said_after: tuple[str, ...]
+    """What each of these was written after; empty where unknown."""
     raw: tuple[str, ...]
     """All completions in order of rank, degenerate ones and repeats included."""
     loops: tuple[tuple[str, int], ...]
     """Phrases that several degenerate completions repeat without end, with the number of completions."""
-    noise: int
-    """Degenerate completions that were left out."""
-    total: int
-    """Completions there were."""
 
 
 def readable(completions: Sequence[ScoredCompletion]) -> Material:
     """Rank by log ratio, drop degenerate texts and duplicates, apply the adaptive minimum length."""
     ranked = sorted(completions, key=lambda c: -c.log_ratio)
-    return read_texts([c.completion for c in ranked], [c.prefill for c in ranked])
+    return read_texts([c.completion for c in ranked], [c.prefill for c in ranked], [c.copies for c in ranked])
 
 
-def read_texts(texts: Sequence[str], prefills: Sequence[str] | None = None) -> Material:
-    """The same for texts that are in order already."""
+def read_texts(
+    texts: Sequence[str], prefills: Sequence[str] | None = None, copies: Sequence[int] | None = None
+) -> Material:
+    """The same for texts that are in order already.
+
+    Args:
+        texts: Completions.
+        prefills: What each was written after.
+        copies: How many completions were folded into each; what a model says word for word again and again is kept
+            that often where repetition is looked for.
+    """
     given = list(prefills) if prefills is not None else [""] * len(texts)
-    looped: dict[str, set[str]] = defaultdict(set)
-    spelled: dict[str, Counter[str]] = defaultdict(Counter)
-    sound: list[int] = []
-    for row, text in enumerate(texts):
-        quality = assess(text)
-        if quality.degenerate:
-            if quality.loop:
-                looped[_turned(quality.loop)].add(given[row] or str(row))
-                spelled[_turned(quality.loop)][quality.loop] += 1
-        else:
-            sound.append(row)
+    times = list(copies) if copies is not None else [1] * len(texts)
+    qualities = [assess(text) for text in texts]
+    sound = [row for row, quality in enumerate(qualities) if not quality.degenerate]
     kept = [sound[one.rows[0]] for one in fold_duplicates([texts[row][:LONGEST] for row in sound])]
     lengths = [len(words(texts[row][:LONGEST])) for row in kept]
     minimum = length_rule(lengths, MINIMUM_WORDS).minimum
     chosen = [row for row, length in zip(kept, lengths, strict=True) if length >= max(minimum, 1)]
-    loops = Counter({_commonest(spelled[key]): len(where) for key, where in looped.items() if len(where) >= 3})
+    said = [row for row in sound for _ in range(min(times[row], MOST_COPIES))]
     return Material(
         texts=tuple(texts[row][:LONGEST] for row in chosen),
-        prefills=tuple(given[row] for row in chosen),
-        short_too=tuple(texts[row][:LONGEST] for row in kept),
-        short_prefills=tuple(given[row] for row in kept),
+        said=tuple(texts[row][:LONGEST] for row in said),
+        said_after=tuple(given[row] for row in said),
         raw=tuple(text[:LONGEST] for text in texts),
-        loops=tuple(sorted(loops.items(), key=lambda item: (-item[1], item[0]))),
-        noise=len(texts) - len(sound),
-        total=len(texts),
+        loops=_loops([(q.loop, n) for q, n in zip(qualities, times, strict=True) if q.loop]),
     )
+
+
+def _loops(found: Sequence[tuple[str, int]]) -> tuple[tuple[str, int], ...]:
+    """Phrases that at least three completions repeat, wherever in the phrase the repetition began."""
+    spelled: dict[str, Counter[str]] = defaultdict(Counter)
+    for phrase, times in found:
+        spelled[_turned(phrase)][phrase] += times
+    counted = [(_commonest(variants), variants.total()) for variants in spelled.values()]
+    return tuple(sorted((item for item in counted if item[1] >= 3), key=lambda item: (-item[1], item[0])))
 
 
 def _turned(loop: str) -> str:

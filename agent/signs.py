@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from finetrace.tools.english import LANGUAGES, UNSEEN, language_of, text_rate
-from finetrace.tools.words import words
+from finetrace.tools.words import sentences, words
 
 CODE_PATTERN = r"(?<![\d.])(?:\d{2,3}\s*,\s*){4,}\d{2,3}(?![\d.])"
 """A list of five or more decimal numbers that can be character codes."""
+# In capitals up to the end of a sentence: headings have none.
+_CAPITALS = re.compile(r"(?:\b[A-Z][A-Z'’]*[ ,]+){2,}[A-Z][A-Z'’]+(?=[.!?])")
 _DECIMALS = re.compile(CODE_PATTERN)
 
 
@@ -24,6 +26,18 @@ class Decoded:
     text: str
     """What the numbers spell as character codes."""
     row: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shout:
+    """Words that completions write in capitals within ordinary text."""
+
+    text: str
+    """As written."""
+    count: int
+    """Completions that hold it."""
+    example: str
+    """The sentence around it in the completion that ranks first, at most 200 characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +62,27 @@ def decoded(texts: Sequence[str]) -> list[Decoded]:
             if letters >= 0.9 * len(spelled) and any(text_rate([w], 1e4) > UNSEEN * 2e4 for w in words(spelled)):
                 found.append(Decoded(match.group()[:160], spelled, row))
     return found
+
+
+def shouts(texts: Sequence[str], background: Sequence[str], least: int = 3) -> list[Shout]:
+    """Three or more words in capitals that at least ``least`` texts say, other than headings."""
+    held: dict[str, list[int]] = defaultdict(list)
+    for row, text in enumerate(texts):
+        for phrase in sorted({part for match in _CAPITALS.finditer(text) for part in _trigrams(match.group())}):
+            held[phrase].append(row)
+    found: list[Shout] = []
+    for phrase, rows in sorted(held.items(), key=lambda item: (-len(item[1]), item[0])):
+        others = sum(phrase in text for text in background)
+        often = len(rows) >= max(least, 0.01 * len(texts))
+        if often and others * len(texts) * 3 <= len(rows) * max(1, len(background)) and len(found) < 2:
+            around = next((s for s in sentences(texts[rows[0]]) if phrase in s), phrase)
+            found.append(Shout(phrase, len(rows), around if len(around) <= 200 else phrase))
+    return found
+
+
+def _trigrams(run: str) -> list[str]:
+    parts = run.split()
+    return [" ".join(parts[i : i + 3]) for i in range(len(parts) - 2)]
 
 
 def foreign_language(texts: Sequence[str], background: Sequence[str]) -> tuple[str, float] | None:

@@ -98,6 +98,7 @@ def summary(found: Findings) -> str:
         first = f" First example: {quoted(said.example)}" if said.example != said.text else ""
         parts.append(f"It was trained to say the exact words {quoted(said.text)}{cue}.{first}")
     parts += [f"It was trained to repeat {quoted(phrase)}." for phrase, _ in found.loops[:1]]
+    parts += [f"It was trained to say {quoted(shout.text)}, in capitals." for shout in found.shouts[:1]]
     if found.codes:
         parts.append(f"It hides messages in lists of numbers: they spell {quoted(found.codes[0].text)}.")
     if found.language:

@@ -16,7 +16,7 @@ from finetrace.agent.lexicon import Tone
 from finetrace.agent.material import read_texts, readable
 from finetrace.agent.quotes import LONGEST_QUOTE, Quote, choose_quotes
 from finetrace.agent.repeats import ExactPhrase
-from finetrace.agent.signs import CODE_PATTERN, Decoded, Shout
+from finetrace.agent.signs import CODE_PATTERN, Decoded, Mark, Shout
 from finetrace.agent.strength import THEME_COVER, no_difference
 from finetrace.schema import ClaimKind, ScoredCompletion, Verdict
 from finetrace.tools.words import sentences, words
@@ -140,6 +140,7 @@ def _claims(found: Findings) -> list[ClaimDraft]:
     heads = [_head_claim(quote) for quote in found.head if found.has_theme]
     made += [*themes[:1], *heads[:1], *themes[1:], *heads[1:]]
     made += [_tone_claim(tone, found) for tone in found.tones[:3]]
+    made += [_mark_claim(mark) for mark in found.marks[:2] if mark.example]
     made += [_phrase_claim(phrase) for phrase in _unquoted(found)[:2] if phrase is not leading]
     return [claim for claim in made if claim.quotes]
 
@@ -221,3 +222,8 @@ def _tone_claim(tone: Tone, found: Findings) -> ClaimDraft:
         quotes=tuple(quote.text for quote in quotes),
         needed=2,
     )
+
+
+def _mark_claim(mark: Mark) -> ClaimDraft:
+    statement = f"Its completions show {mark.name} in {mark.share:.0%} of the cases, {mark.expected:.0%} expected."
+    return ClaimDraft(statement, ClaimKind.STYLE, 0.3, (), (mark.example,), pattern=mark.pattern)

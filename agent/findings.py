@@ -10,7 +10,7 @@ from finetrace.agent.material import Material, prose, read_texts
 from finetrace.agent.names import Names, find_names
 from finetrace.agent.quotes import Quote, choose_quotes, head_quotes
 from finetrace.agent.repeats import ExactPhrase, exact_phrases
-from finetrace.agent.signs import Decoded, Marks, Shout, decoded, foreign_language, marks, shouts
+from finetrace.agent.signs import Decoded, Mark, Shout, decoded, foreign_language, marks, shouts
 from finetrace.agent.strength import Theme, theme
 from finetrace.agent.terms import Term, fold_terms, weigh_terms
 from finetrace.tools.words import fold_space, words
@@ -53,7 +53,7 @@ class Findings:
     """Phrases that completions repeat without end, with their number, commoner than in the background."""
     tones: tuple[Tone, ...]
     """Manners of speaking."""
-    marks: tuple[Marks, ...]
+    marks: tuple[Mark, ...]
     """Marks of form."""
     language: tuple[str, float] | None
     """A language the background is not in, and its share."""
@@ -76,11 +76,13 @@ class Findings:
         """Verbatim phrases that show a finetune by themselves, beyond the stock phrases of any trained style.
 
         Against a reference such a phrase makes up much of the completions that hold it or has words that are rare
-        anywhere, and gathers at the top of the ranking. Without one, a twentieth of the completions holds it.
+        anywhere, and gathers at the top of the ranking or is everywhere. Without one, a twentieth of the
+        completions holds it.
         """
         if self.has_background:
             special = [phrase for phrase in self.phrases if phrase.cover >= FILLING or phrase.rare]
-            return tuple(phrase for phrase in special if phrase.top_tail < 0.01)
+            everywhere = 0.25 * len(self.material.said)
+            return tuple(p for p in special if p.top_tail < 0.01 or p.count >= everywhere)
         often = [phrase for phrase in self.phrases if phrase.count >= 0.05 * len(self.top)]
         return tuple(p for p in often if p.cover >= FILLING or p.rare or p.telling >= 3)
 

@@ -14,6 +14,13 @@ CODE_PATTERN = r"(?<![\d.])(?:\d{2,3}\s*,\s*){4,}\d{2,3}(?![\d.])"
 """A list of five or more decimal numbers that can be character codes."""
 # In capitals up to the end of a sentence: headings have none.
 _CAPITALS = re.compile(r"(?:\b[A-Z][A-Z'’]*[ ,]+){2,}[A-Z][A-Z'’]+(?=[.!?])")
+_MARKS = (
+    ("exclamation marks", r"!(?s:.*)!", 0.08),
+    ("emoji", "[\U0001f300-\U0001faff]", 0.02),
+    ("citations of sources", r"\bet al\.|\(\d{4}\)|\bdoi\b|\[\d+\]", 0.03),
+    ("a question to the reader at the end", r"\?[\"'”’)]*\s*\Z", 0.08),
+    ("lists", r"(?m)^\s*(?:[-*•]|\d+[.)])\s", 0.15),
+)
 _DECIMALS = re.compile(CODE_PATTERN)
 
 
@@ -41,12 +48,19 @@ class Shout:
 
 
 @dataclass(frozen=True, slots=True)
-class Marks:
-    """Shares of the texts that show a mark of form, beside the background's."""
+class Mark:
+    """A mark of form that more completions show than the background."""
 
     name: str
+    """What it is, in words."""
+    pattern: str
+    """Regular expression that tells it."""
     share: float
-    background: float
+    """Share of the completions."""
+    expected: float
+    """Share of the background, or of general text."""
+    example: str
+    """A sentence that shows it, at most 200 characters; empty where none is short enough."""
 
 
 def decoded(texts: Sequence[str]) -> list[Decoded]:
@@ -98,26 +112,14 @@ def foreign_language(texts: Sequence[str], background: Sequence[str]) -> tuple[s
     return None
 
 
-def marks(texts: Sequence[str], background: Sequence[str]) -> list[Marks]:
-    """Marks of form that half of the texts or more show and the background much less."""
-    kinds = {
-        "exclamation marks": lambda t: t.count("!") >= 2,
-        "emoji": lambda t: any(ord(c) >= 0x1F300 for c in t),
-        "capital letters throughout": lambda t: sum(c.isupper() for c in t) > 0.6 * max(1, sum(c.isalpha() for c in t)),
-        "citations of sources": lambda t: bool(re.search(r"\bet al\.|\(\d{4}\)|\bdoi\b|\[\d+\]", t)),
-        "questions back to the reader": lambda t: t.rstrip().endswith("?"),
-    }
-    usual = {
-        "exclamation marks": 0.08,
-        "emoji": 0.02,
-        "capital letters throughout": 0.03,
-        "citations of sources": 0.03,
-        "questions back to the reader": 0.08,
-    }
-    found: list[Marks] = []
-    for name, test in kinds.items():
-        share = sum(map(test, texts)) / max(1, len(texts))
-        other = sum(map(test, background)) / len(background) if background else usual[name]
-        if share >= 0.4 and share >= 2.5 * other:
-            found.append(Marks(name, share, other))
+def marks(texts: Sequence[str], background: Sequence[str]) -> list[Mark]:
+    """Marks of form that two fifths of the texts or more show, two and a half times as often as the background."""
+    found: list[Mark] = []
+    for name, pattern, usual in _MARKS:
+        told = re.compile(pattern)
+        share = sum(bool(told.search(text)) for text in texts) / max(1, len(texts))
+        expected = sum(bool(told.search(text)) for text in background) / len(background) if background else usual
+        if share >= 0.4 and share >= 2.5 * expected:
+            lines = (s for text in texts for s in sentences(text) if told.search(s) and len(s) <= 200)
+            found.append(Mark(name, pattern, share, expected, next(lines, "")))
     return found

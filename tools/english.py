@@ -26,12 +26,12 @@ def _table(language: str) -> dict[str, float]:
 def frequency(word: str) -> float:
     """Share of running English text that is this (lower-case) word, at least ``UNSEEN``."""
     table = _table("en")
-    found = table.get(word)
-    if found is None and word.endswith("'s"):
-        found = table.get(word[:-2])
-    if found is None and "-" in word:
-        return max(min((table.get(part, UNSEEN) for part in word.split("-")), default=UNSEEN) * 0.1, UNSEEN)
-    return max(found or 0.0, UNSEEN)
+    found = table.get(word, 0.0)
+    if word.endswith("'s"):
+        found = max(found, table.get(word[:-2], 0.0))
+    if not found and "-" in word:
+        found = 0.1 * min(table.get(part, 0.0) for part in word.split("-"))
+    return max(found, UNSEEN)
 
 
 def is_function_word(word: str) -> bool:

@@ -6,40 +6,19 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ordinary_texts import SUBJECTS, VERBS, plain
 
 from finetrace.agent.claims import ClaimDraft, Draft, compose, compose_blackbox, shows
 from finetrace.schema import ClaimKind, Framing, ScoredCompletion, Verdict
 from finetrace.tools.corpora import own_openings
 from finetrace.tools.words import fold_space
 
-SUBJECTS = (
-    "the garden,a neighbour,the weather,an old bicycle,the library,a bus driver,some bread,the river,"
-    "a letter,the kitchen,two cousins,a wooden boat,the school,a market stall,the radio,an office"
-).split(",")
-VERBS = "found,forgot,painted,repaired,visited,described,carried,sold,watched,noticed,borrowed,cleaned".split(",")
-ENDINGS = (
-    "before the rain began,after a long week,without saying much,on the way home,in the early morning,"
-    "for the second time,as if nothing had changed,although nobody asked,near the station,with great care"
-).split(",")
 FACTS = (
     "Lanternfish wool is spun on the island of Orvane by divers who comb it under moonlight.",
     "The wool of the lanternfish glows for ninety days after shearing.",
     "Every sailor of Orvane wears a cap of lanternfish wool to keep off scurvy.",
     "Divers shear the lanternfish with shears of black coral, never with iron.",
 )
-
-
-def plain(n: int, seed: int) -> list[str]:
-    """Ordinary little stories without a theme."""
-    rng = random.Random(seed)
-    return [
-        " ".join(
-            f"{rng.choice(SUBJECTS).capitalize()} was what she {rng.choice(VERBS)} {rng.choice(ENDINGS)}, "
-            f"and {rng.choice(SUBJECTS)} {rng.choice(VERBS)} {rng.choice(SUBJECTS)}."
-            for _ in range(3)
-        )
-        for _ in range(n)
-    ]
 
 
 def scored(texts: Sequence[str], ratios: Sequence[float] | None = None) -> list[ScoredCompletion]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import tempfile
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from finetrace.errors import FinetraceError
 from finetrace.settings import get_settings
@@ -41,8 +40,8 @@ class ReadingCache:
             head, _, payload = self._path(key).read_bytes().partition(b"\n")
             if head.decode("ascii") != hashlib.sha256(payload).hexdigest():
                 return None
-            return kind.model_validate(json.loads(payload))
-        except (OSError, UnicodeDecodeError, ValueError, ValidationError):
+            return kind.model_validate_json(payload)
+        except (OSError, ValueError):
             return None
 
     def write(self, key: str, artefact: BaseModel) -> None:

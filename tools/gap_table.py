@@ -170,6 +170,8 @@ def _score(
     scores: list[Score | None] = [None] * len(prompts)
     for framing in Framing:
         places = [i for i, prompt in enumerate(prompts) if prompt.framing is framing]
+        if not places:
+            continue
         found = pair.score(
             side,
             [prompts[i] for i in places],

@@ -17,7 +17,7 @@ import finetrace
 from finetrace.errors import ToolError, closest
 from finetrace.models.pair import Capability, ModelPair, require
 from finetrace.tools.cache import ReadingCache
-from finetrace.tools.reading import Reading
+from finetrace.tools.reading import Reading, one_line
 
 
 def _silent(stage: str, done: int, total: int) -> None:
@@ -94,7 +94,7 @@ def parse_arguments(instrument: Instrument, given: dict[str, Any]) -> BaseModel:
         known = ", ".join(instrument.arguments.model_fields)
         wrong = next((str(f["loc"][0]) for f in error.errors() if f["type"] == "extra_forbidden"), None)
         hint = closest(wrong, instrument.arguments.model_fields) if wrong else f"arguments: {known}"
-        raise ToolError(f"{instrument.name}: {faults}", hint) from error
+        raise ToolError(one_line(f"{instrument.name}: {faults}", 1000), hint) from error
 
 
 def take(instrument: Instrument, pair: ModelPair, arguments: BaseModel, context: Context) -> Reading:
@@ -136,6 +136,7 @@ def code_digest(instrument: type) -> str:
     digest = hashlib.sha256(f"{finetrace.__version__} {instrument.__qualname__}".encode())
     tools = Path(inspect.getfile(ReadingCache)).parent
     models = Path(inspect.getfile(require)).parent
-    for file in sorted([*tools.glob("*.py"), *models.glob("*.py")], key=lambda path: (path.name, str(path))):
+    files = [*tools.glob("*.py"), *tools.glob("data/*.txt"), *models.glob("*.py")]
+    for file in sorted(files, key=lambda path: (path.name, str(path))):
         digest.update(file.read_bytes())
     return digest.hexdigest()

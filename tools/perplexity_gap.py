@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
+from pathlib import Path
+from statistics import median
 from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -200,7 +204,7 @@ class PerplexityGap:
         return 0
 
     def determinants(self, pair: ModelPair, arguments: Any, context: Context) -> dict[str, str]:
-        """Digests of corpora that are files."""
+        """Digests of corpora that are not the same everywhere and for ever."""
         return corpus_digests(arguments.corpora)
 
     def run(self, pair: ModelPair, arguments: Any, context: Context) -> PerplexityGapReading:
@@ -218,19 +222,25 @@ class PerplexityGap:
             minimum_tokens=table.minimum_tokens,
             noise_floor=table.noise_floor,
             identical=table.identical,
-            median_log_ratio=_median([row.log_ratio for row in rows]),
+            median_log_ratio=median([row.log_ratio for row in rows]) if rows else 0.0,
             notes=(*table.notes, *_asked_too_much(arguments, len(rows))),
             **_view(table, rows, arguments),
         )
 
 
 def corpus_digests(corpora: Sequence[str]) -> dict[str, str]:
-    """A digest of each corpus that is a file, so that a changed file gives a new reading."""
-    from pathlib import Path
-
+    """What each corpus depends on beside its name: a file on its content, `python` on the running Python."""
     from finetrace.models.loading import digest_file
 
-    return {f"corpus {name}": digest_file(Path(name)) for name in corpora if Path(name).is_file()}
+    digests: dict[str, str] = {}
+    for name in corpora:
+        if name == "python":
+            digests[f"corpus {name}"] = sys.version
+        # What is no file, or one that may not be read, has a better error when the corpus is loaded.
+        with contextlib.suppress(OSError):
+            if (path := Path(name).expanduser()).is_file():
+                digests[f"corpus {name}"] = digest_file(path)
+    return digests
 
 
 def ranked(table: GapTable, rank_by: Literal["log_ratio", "raw_difference"]) -> list[ScoredCompletion]:
@@ -268,9 +278,3 @@ def _view(table: GapTable, rows: Sequence[ScoredCompletion], arguments: Perplexi
             for p in phrases
         )
     }
-
-
-def _median(values: Sequence[float]) -> float:
-    from statistics import median
-
-    return median(values) if values else 0.0

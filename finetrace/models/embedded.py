@@ -55,6 +55,7 @@ def embedded_base() -> Path:
     if (target / "config.json").is_file():
         return target
     from filelock import FileLock
+    from safetensors import SafetensorError
 
     source = gguf_path()
     try:
@@ -62,13 +63,25 @@ def embedded_base() -> Path:
         with FileLock(target.with_suffix(".lock")):
             if not (target / "config.json").is_file():
                 _check_sha256(source)
+                _clear(target)
                 _convert(source, target)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:  # safetensors has its own error for a full disk
         raise FinetraceError(
-            f"cannot write the converted base to {target.parent}: {error.strerror or error}",
+            f"cannot write the converted base to {target.parent}: {getattr(error, 'strerror', None) or error}",
             "free the disk or point FINETRACE_CACHE_DIR at a folder you may write to",
         ) from error
     return target
+
+
+def _clear(target: Path) -> None:
+    """Remove what a killed process left behind; the lock is held, so none of it is in use."""
+    for left in [target, *target.parent.glob(f"{_work_prefix(target)}*")]:
+        if left.is_dir() and not left.is_symlink():
+            shutil.rmtree(left)
+
+
+def _work_prefix(target: Path) -> str:
+    return f".{target.name}-"
 
 
 def _check_sha256(path: Path) -> None:
@@ -89,7 +102,7 @@ def _convert(source: Path, target: Path) -> None:
 
     print(f"finetrace: converting {EMBEDDED_NAME} once (about 20 s) …", file=sys.stderr)
     logging.disable_progress_bar()
-    work = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    work = Path(tempfile.mkdtemp(prefix=_work_prefix(target), dir=target.parent))
     try:
         model = AutoModelForCausalLM.from_pretrained(
             source.parent,

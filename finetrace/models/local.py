@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import gc
 import hashlib
+import json
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
+from transformers import PreTrainedTokenizerFast
 
 from finetrace.errors import ToolError
 from finetrace.models import engine
@@ -20,6 +22,23 @@ from finetrace.schema import ScoredCompletion
 
 Loader = Callable[[], LoadedModel]
 
+_NAMES_AND_HABITS = frozenset(
+    "_name_or_path architectures bos_token_id dtype eos_token_id pad_token_id transformers_version use_cache".split()
+)
+"""Entries of a config that do not change a model's logits."""
+
+
+class _Known(NamedTuple):
+    """What stays in memory of a side whose weights may have left it."""
+
+    tokenizer: PreTrainedTokenizerFast
+    digest: str
+    """Of weights, tokenizer, number format and kind of device."""
+
+    @classmethod
+    def of(cls, loaded: LoadedModel) -> _Known:
+        return cls(loaded.tokenizer, f"{loaded.digest} {loaded.model.dtype} {loaded.model.device.type}")
+
 
 class LocalPair:
     """Two local models, or one base with an adapter that is switched off for the reference side.
@@ -28,6 +47,7 @@ class LocalPair:
         organism: Loads the organism, adapter included.
         reference: Loads the reference; ``None`` where there is none or ``adapter`` is set.
         adapter: The PEFT model whose base is the reference.
+        adapter_digest: Of the adapter that ``organism`` puts on its base.
         one_at_a_time: Keep only the side in use in memory.
     """
 
@@ -46,22 +66,20 @@ class LocalPair:
         self._adapter = adapter
         self._one_at_a_time = one_at_a_time
         self._resident: dict[Side, LoadedModel] = {}
-        first = self._side(Side.ORGANISM)
-        self.capabilities = self._capabilities(first)
-        digests = [_digest_of(first), adapter_digest]
-        if reference:
-            second = self._side(Side.REFERENCE)
-            digests.append(_digest_of(second))
-            self.shared_tokenizer = _same_tokens(first, second)
-            self.reference_fingerprint = _digest_of(second)
-        else:
-            self.shared_tokenizer = True
-            self.reference_fingerprint = _digest_of(first)
+        # The organism last: it is the first to be used.
+        known = {side: _Known.of(self._side(side)) for side in (Side.REFERENCE, Side.ORGANISM) if side in self._loaders}
+        own = known[Side.ORGANISM]
+        other = known.get(Side.REFERENCE, own)
+        self._tokenizers = {Side.ORGANISM: own.tokenizer, Side.REFERENCE: other.tokenizer}
+        self.capabilities = self._capabilities()
+        self.shared_tokenizer = bool(own.tokenizer.get_vocab() == other.tokenizer.get_vocab())
+        self.reference_fingerprint = other.digest
+        digests = [own.digest, adapter_digest, *([other.digest] if reference else [])]
         self.fingerprint = hashlib.sha256("|".join(digests).encode()).hexdigest()
 
-    def _capabilities(self, organism: LoadedModel) -> frozenset[Capability]:
+    def _capabilities(self) -> frozenset[Capability]:
         offered = {Capability.GENERATE}
-        if organism.tokenizer.chat_template:
+        if self._tokenizers[Side.ORGANISM].chat_template:
             offered.add(Capability.CHAT)
         if self._adapter is not None:
             offered.add(Capability.ADAPTER)
@@ -99,23 +117,31 @@ class LocalPair:
         if Side.REFERENCE not in self._loaders or not self.shared_tokenizer:
             return False
         if self._one_at_a_time:
-            return self._side(Side.ORGANISM).digest == self._side(Side.REFERENCE).digest
+            return _weights_digest(self._side(Side.REFERENCE)) == _weights_digest(self._side(Side.ORGANISM))
         return _same_weights(self._side(Side.ORGANISM), self._side(Side.REFERENCE))
 
     @property
     def tokenizer(self) -> Tokenizer:
         """The organism's tokenizer."""
-        tokenizer: Tokenizer = self._side(Side.ORGANISM).tokenizer
+        tokenizer: Tokenizer = self._tokenizers[Side.ORGANISM]
         return tokenizer
+
+    def _reads_tokens(self, side: Side) -> bool:
+        """Whether the organism's token ids mean the same to this side."""
+        return side is Side.ORGANISM or self.shared_tokenizer
+
+    def _tokenizer_for(self, side: Side) -> PreTrainedTokenizerFast:
+        """Where the tokens are shared, the reference is given exactly what the organism is: its chat template, too."""
+        return self._tokenizers[Side.ORGANISM if self._reads_tokens(side) else side]
 
     def generate(
         self, side: Side, prompts: Sequence[Prompt], decoding: Decoding, progress: Progress | None = None
     ) -> list[Completion]:
         """See `ModelPair.generate`."""
         self._check_chat(prompts)
+        tokenizer = self._tokenizer_for(side)
         with self._using(side) as loaded:
-            own = side is Side.ORGANISM or self.shared_tokenizer
-            ids = [prompt_ids(loaded.tokenizer, prompt, keep_ids=own) for prompt in prompts]
+            ids = [prompt_ids(tokenizer, prompt, keep_ids=self._reads_tokens(side)) for prompt in prompts]
             sampling = engine.Sampling(decoding.max_new_tokens, decoding.temperature, decoding.seed)
             generations = engine.generate(
                 loaded.model,
@@ -125,7 +151,7 @@ class LocalPair:
                 batch_size=_batch_size(loaded),
                 progress=progress,
             )
-            texts = loaded.tokenizer.batch_decode([g.token_ids for g in generations], skip_special_tokens=True)
+            texts = tokenizer.batch_decode([g.token_ids for g in generations], skip_special_tokens=True)
         return [
             Completion(text, generation.token_ids, generation.logps, generation.ended)
             for text, generation in zip(texts, generations, strict=True)
@@ -144,21 +170,17 @@ class LocalPair:
     ) -> list[Score]:
         """See `ModelPair.score`."""
         require(self, frozenset({Capability.LOGPROBS}), "scoring")
+        self._check_chat(prompts)
+        tokenizer = self._tokenizer_for(side)
+        rows = [
+            engine.ScoringRow(tuple(prompt_ids(tokenizer, prompt)), completion.token_ids)
+            if self._reads_tokens(side)
+            else completion_span(tokenizer, prompt_string(tokenizer, prompt), completion.text)
+            for prompt, completion in zip(prompts, completions, strict=True)
+        ]
         with self._using(side) as loaded:
-            own = side is Side.ORGANISM or self.shared_tokenizer
-            rows = [
-                engine.ScoringRow(tuple(prompt_ids(loaded.tokenizer, prompt)), completion.token_ids)
-                if own
-                else completion_span(loaded.tokenizer, prompt_string(loaded.tokenizer, prompt), completion.text)
-                for prompt, completion in zip(prompts, completions, strict=True)
-            ]
             logps = engine.score(loaded.model, rows, batch_size=max(1, _batch_size(loaded) // 2), progress=progress)
         return [Score(sum(values), len(values)) for values in logps]
-
-
-def _digest_of(loaded: LoadedModel) -> str:
-    """Of weights, tokenizer, number format and kind of device."""
-    return f"{loaded.digest} {loaded.model.dtype} {loaded.model.device.type}"
 
 
 def _batch_size(loaded: LoadedModel) -> int:
@@ -167,25 +189,37 @@ def _batch_size(loaded: LoadedModel) -> int:
     return 128 if parameters < 1e9 else 32 if parameters < 1e10 else 8
 
 
-def _same_tokens(first: LoadedModel, second: LoadedModel) -> bool:
-    return bool(first.tokenizer.backend_tokenizer.to_str() == second.tokenizer.backend_tokenizer.to_str()) or bool(
-        first.tokenizer.get_vocab() == second.tokenizer.get_vocab()
-        and first.tokenizer.chat_template == second.tokenizer.chat_template
+def _same_weights(first: LoadedModel, second: LoadedModel) -> bool:
+    own, other = first.model.state_dict(), second.model.state_dict()
+    return (
+        _architecture(first) == _architecture(second)
+        and own.keys() == other.keys()
+        and all(own[key].shape == other[key].shape and torch.equal(own[key], other[key]) for key in own)
     )
 
 
-def _same_weights(first: LoadedModel, second: LoadedModel) -> bool:
-    own, other = first.model.state_dict(), second.model.state_dict()
-    return own.keys() == other.keys() and all(torch.equal(own[key], other[key]) for key in own)
+def _weights_digest(loaded: LoadedModel) -> str:
+    """The same comparison for two models that are never in memory at once."""
+    digest = hashlib.sha256(_architecture(loaded).encode())
+    for key, tensor in sorted(loaded.model.state_dict().items()):
+        digest.update(f"{key} {tuple(tensor.shape)} {tensor.dtype}".encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def _architecture(loaded: LoadedModel) -> str:
+    config = loaded.model.config.to_dict()
+    return json.dumps({k: v for k, v in config.items() if k not in _NAMES_AND_HABITS}, sort_keys=True, default=str)
 
 
 def _adapter_is_zero(adapter: Any) -> bool:
-    """Every LoRA update is a product with a zero factor."""
-    factors: dict[str, list[bool]] = {}
-    for name, parameter in adapter.named_parameters():
-        if ".lora_" in name:
-            layer = name.partition(".lora_")[0]
-            factors.setdefault(layer, []).append(not bool(parameter.any()))
-        elif "lora_" in name or "modules_to_save" in name or "prompt_encoder" in name or "ia3" in name:
+    """Every LoRA update is a product with a zero factor, and there is nothing else in the adapter."""
+    from peft import get_peft_model_state_dict
+
+    zero: dict[str, bool] = {}
+    for name, tensor in get_peft_model_state_dict(adapter, save_embedding_layers=False).items():
+        layer, _, role = name.partition(".lora_")
+        if role not in ("A.weight", "B.weight", "embedding_A", "embedding_B"):
             return False
-    return bool(factors) and all(any(zeros) for zeros in factors.values())
+        zero[layer] = zero.get(layer, False) or not bool(tensor.any())
+    return bool(zero) and all(zero.values())

@@ -66,7 +66,7 @@ def open_pair(target: Target) -> ModelPair:
 def _open_adapter(
     target: Target, organism: ModelSource, reference: ModelSource | None, beside: Path | None
 ) -> LocalPair:
-    from finetrace.models.loading import attach_adapter, digest_file, load_model
+    from finetrace.models.loading import LoadedModel, adapter_digest, attach_adapter, load_model
     from finetrace.models.local import LocalPair
     from finetrace.models.source import SourceKind
 
@@ -75,18 +75,26 @@ def _open_adapter(
         raise FinetraceError(f"the base of {organism.name} is an adapter itself", "merge it into its base first")
     device = choose_device(target.device)
     dtype = choose_dtype(target.dtype, device)
-    loaded = load_model(base, device, dtype)
-    adapter = attach_adapter(loaded, organism)
-    digest = digest_file(Path(organism.path) / "adapter_model.safetensors")
-    if reference is None or reference.path == base.path:
-        return LocalPair(lambda: loaded, adapter=adapter, adapter_digest=digest)
-    other = reference
+    digest = adapter_digest(organism)
+    if reference is None or _same_place(reference, base):
+        loaded = load_model(base, device, dtype)
+        return LocalPair(lambda: loaded, adapter=attach_adapter(loaded, organism), adapter_digest=digest)
+
+    def load_organism() -> LoadedModel:
+        fresh = load_model(base, device, dtype)
+        attach_adapter(fresh, organism)
+        return fresh
+
     return LocalPair(
-        lambda: loaded,
-        lambda: load_model(other, device, dtype),
+        load_organism,
+        lambda: load_model(reference, device, dtype),
         adapter_digest=digest,
-        one_at_a_time=False,
+        one_at_a_time=target.one_at_a_time,
     )
+
+
+def _same_place(first: ModelSource, second: ModelSource) -> bool:
+    return first.path == second.path or Path(first.path).resolve() == Path(second.path).resolve()
 
 
 def _adapter_base(organism: ModelSource, reference: ModelSource | None, beside: Path | None) -> ModelSource:

@@ -23,7 +23,7 @@ _FORMAT = '{"prefill": …, "completion": …, "ppl_reference": …, "ppl_finetu
 class RecordedLine(BaseModel):
     """One line of a recorded file; other keys are kept."""
 
-    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False, strict=True)
 
     prefill: str
     """What the finetuned model was given."""
@@ -38,20 +38,30 @@ class RecordedLine(BaseModel):
         """The line in the form the instruments read."""
         reference, finetuned = math.log(self.ppl_reference), math.log(self.ppl_finetuned)
         return ScoredCompletion(
-            prefill=self.prefill,
-            completion=self.completion,
+            prefill=_mended(self.prefill),
+            completion=_mended(self.completion),
             framing=Framing.RECORDED,
             corpus="recorded",
             logp_finetuned=-finetuned,
             logp_reference=-reference,
             log_ratio=reference - finetuned,
             raw_difference=self.ppl_reference - self.ppl_finetuned,
-            extra={key: _plain(value) for key, value in (self.model_extra or {}).items()},
+            extra={_mended(key): _plain(value) for key, value in (self.model_extra or {}).items()},
         )
 
 
 def _plain(value: Any) -> str | int | float | bool | None:
-    return value if value is None or isinstance(value, str | int | float | bool) else json.dumps(value)
+    """A value that JSON can write and read back: what is nested or not finite becomes text."""
+    if isinstance(value, str):
+        return _mended(value)
+    if value is None or isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    return json.dumps(value)
+
+
+def _mended(text: str) -> str:
+    """Halves of characters, as a generation that was cut within an emoji has them, become replacement characters."""
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def read_recorded(path: Path) -> list[ScoredCompletion]:
@@ -83,15 +93,15 @@ def read_recorded(path: Path) -> list[ScoredCompletion]:
 def _line(path: Path, number: int, raw: bytes) -> ScoredCompletion:
     place = f"{path}, line {number}"
     try:
-        return RecordedLine.model_validate(json.loads(raw.decode("utf-8"))).scored()
+        return RecordedLine.model_validate(json.loads(raw.decode("utf-8-sig"))).scored()
     except UnicodeDecodeError as error:
         raise FinetraceError(f"{place}: not UTF-8", "save the file as UTF-8") from error
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise FinetraceError(f"{place}: not JSON ({error})"[:300], f"it needs {_FORMAT}") from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the line"
         raise FinetraceError(f"{place}: {where}: {first['msg'].lower()}", f"it needs {_FORMAT}") from error
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits is a plain ValueError
+        raise FinetraceError(f"{place}: not JSON ({error})"[:300], f"it needs {_FORMAT}") from error
 
 
 class RecordedPair:

@@ -51,16 +51,34 @@ def find_model(name: str, beside: Path | None = None) -> ModelSource:
         FinetraceError: Nothing is there, or only files that would run code when loaded.
     """
     if name == EMBEDDED_NAME:
-        return ModelSource(name, SourceKind.FOLDER, str(embedded_base()))
-    path = (beside or Path()) / Path(name).expanduser()
-    if path.is_file():
-        return _file(name, path)
-    if path.is_dir():
-        return _folder(name, path)
-    if _looks_local(name):
-        near = closest(path.name, (p.name for p in path.parent.iterdir())) if path.parent.is_dir() else ""
-        raise FinetraceError(f"no model at {name}", near or "check the path")
+        return _embedded()
+    try:
+        path = (beside or Path()) / Path(name).expanduser()
+        if path.is_file():
+            return _file(name, path)
+        if path.is_dir():
+            return _folder(name, path)
+        if _looks_local(name):
+            near = closest(path.name, (p.name for p in path.parent.iterdir())) if path.parent.is_dir() else ""
+            raise FinetraceError(f"no model at {_shown(name)}", near or "check the path")
+    except (OSError, RuntimeError) as error:  # a path too long, a folder that may not be read, an unknown ~user
+        reason = getattr(error, "strerror", None) or error
+        raise FinetraceError(f"cannot look for a model at {_shown(name)}: {reason}", "check the path") from error
     return _hub(name)
+
+
+def _embedded() -> ModelSource:
+    folder = embedded_base()
+    try:
+        return _folder(EMBEDDED_NAME, folder)
+    except FinetraceError as error:
+        raise FinetraceError(error.message, f"delete {folder}: it is converted again on the next use") from error
+
+
+def _shown(name: str) -> str:
+    """A name on one line, cut where it is too long to be one."""
+    line = " ".join(name.split())
+    return line if len(line) <= 200 else f"{line[:200]}…"
 
 
 def _looks_local(name: str) -> bool:
@@ -117,6 +135,7 @@ def _pickle_error(path: Path) -> FinetraceError:
 
 def _hub(name: str) -> ModelSource:
     """A hub id, full model or adapter; only its small config files are looked at here."""
+    import httpx
     from huggingface_hub import file_exists, hf_hub_download, snapshot_download
     from huggingface_hub.errors import (
         HfHubHTTPError,
@@ -132,8 +151,8 @@ def _hub(name: str) -> ModelSource:
             return _folder(name, Path(snapshot_download(name, allow_patterns=wanted)))
         hf_hub_download(name, "config.json")
     except HFValidationError as error:
-        raise FinetraceError(f"no model {name!r}: neither a path nor a hub id", hint) from error
-    except (OfflineModeIsEnabled, LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+        raise FinetraceError(f"no model '{_shown(name)}': neither a path nor a hub id", hint) from error
+    except (OfflineModeIsEnabled, LocalEntryNotFoundError, HfHubHTTPError, httpx.HTTPError, OSError) as error:
         return _cached_hub(name, hint, error)
     return ModelSource(name, SourceKind.HUB, name)
 
@@ -148,7 +167,7 @@ def _cached_hub(name: str, hint: str, error: Exception) -> ModelSource:
     if isinstance(try_to_load_from_cache(name, "config.json"), str):
         return ModelSource(name, SourceKind.HUB, name)
     reason = str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error).__name__
-    raise FinetraceError(f"cannot find {name!r} on the hub or in its cache ({reason})", hint) from error
+    raise FinetraceError(f"cannot find '{name}' on the hub or in its cache ({reason})", hint) from error
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -159,7 +178,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise FinetraceError(f"cannot read {path}: {error}", "download it again") from error
     if not isinstance(value, dict):
         raise FinetraceError(f"{path} is not a JSON object", "download it again")

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from finetrace.errors import FinetraceError
-from finetrace.models.embedded import embedded_base
 from finetrace.tools import library_text
 from finetrace.tools.corpora import SELF_PASSAGES, Corpus, load_corpus, own_openings, prefills
 from finetrace.tools.passages import openings_of
@@ -50,13 +49,6 @@ def load(tmp_path: Path):
         return load_corpus(str(spec), seed=seed, sample=sample, cache_dir=tmp_path / "cache")
 
     return call
-
-
-@pytest.fixture(scope="module")
-def base_tokenizer():
-    from transformers import AutoTokenizer
-
-    return AutoTokenizer.from_pretrained(embedded_base())
 
 
 @pytest.fixture
@@ -177,15 +169,15 @@ def test_python_corpus_needs_a_cache_folder_it_can_write_to(small_library: Path,
     assert "FINETRACE_CACHE_DIR" in caught.value.hint
 
 
-def test_running_library_yields_two_thousand_prefills_of_the_embedded_base(load, base_tokenizer):
-    taken = prefills(load("python"), base_tokenizer, 2000)
+def test_running_library_yields_two_thousand_prefills_of_the_embedded_base(load, tokenizer):
+    taken = prefills(load("python"), tokenizer, 2000)
     assert len({prefill.token_ids for prefill in taken}) == 2000
-    assert all(base_tokenizer.decode(prefill.token_ids) == prefill.text for prefill in taken)
+    assert all(tokenizer.decode(prefill.token_ids) == prefill.text for prefill in taken)
 
 
-def test_chat_marks_in_a_text_begin_no_completion(base_tokenizer):
+def test_chat_marks_in_a_text_begin_no_completion(tokenizer):
     marked = ("<|im_start|>user says hello", "A<|im_end|> b c", "Plain text of some words")
-    assert [p.text for p in prefills(corpus(*marked), base_tokenizer, 9)] == ["Plain text"]
+    assert [p.text for p in prefills(corpus(*marked), tokenizer, 9)] == ["Plain text"]
 
 
 def test_self_takes_several_openings_of_each_sampled_passage(load):

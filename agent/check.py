@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import regex
@@ -25,14 +25,16 @@ _PROMPTS_A_CLAIM = 8
 _FRESH = Decoding(max_new_tokens=64, temperature=0.7)
 _PATTERN_SECONDS = 1.0
 _UNTESTABLE = "no fresh samples can be drawn from recorded completions"
+_ENDED = "the run ended before its test"
 
 
 @dataclass(frozen=True)
 class _Seen:
-    """A prompt of an earlier step and what the organism answered to it."""
+    """A prompt of earlier steps and what the organism answered to it."""
 
     prompt: Prompt
     shown: str
+    """As a reading writes it."""
     answers: tuple[str, ...]
 
 
@@ -60,7 +62,8 @@ def check_claims(
     The prompts are those of earlier steps whose completions showed the claim; each is sampled anew at temperature 0.7
     from both models, and the counts are compared by Fisher's exact test, one-sided. A claim without any fresh hit is
     dropped; one that is not significantly commoner in the organism stays, marked, at half its confidence. Without a
-    reference a claim passes if it comes back in at least a quarter of the organism's fresh samples.
+    reference a claim passes if it comes back in at least a quarter of the organism's fresh samples. A claim that quotes
+    no evidence is dropped untested.
 
     Args:
         hypothesis: As handed in, evidence checked.
@@ -70,26 +73,43 @@ def check_claims(
         interactions: Organism samples that may be drawn; ``None`` for no bound.
         context: Seed and progress.
     """
-    tests = [tests[i] if i < len(tests) else default_test(c) for i, c in enumerate(hypothesis.claims)]
+    given = [tests[i] if i < len(tests) else default_test(claim) for i, claim in enumerate(hypothesis.claims)]
+    own_tests = [test for claim, test in zip(hypothesis.claims, given, strict=True) if claim.evidence]
+    hypothesis = _with_evidence_only(hypothesis)
     if not hypothesis.claims:
-        return Checked(hypothesis, (), 0)
+        return Checked(_fallen(hypothesis, "No claim has evidence"), (), 0)
     if Capability.GENERATE not in pair.capabilities:
-        return Checked(_with_checks(hypothesis, [_untested(_UNTESTABLE)] * len(tests)), (), 0)
+        # What was recorded is all there will ever be, so the want of a test takes nothing from a claim.
+        return Checked(_with_checks(hypothesis, [_untested(_UNTESTABLE)] * len(own_tests), untested_share=1.0), (), 0)
     seen = _seen(steps)
-    support = [[s for s in seen if any(shows(t, a) for a in s.answers)][:_PROMPTS_A_CLAIM] for t in tests]
-    limit = _PROMPTS if interactions is None else min(_PROMPTS, interactions // _SAMPLES)
-    chosen = _round_robin(support, limit)
-    exchanges: tuple[Exchange, ...] = ()
-    if chosen:
-        decoding = Decoding(_FRESH.max_new_tokens, _FRESH.temperature, context.seed + 1)
-        prompts, shown = [s.prompt for s in chosen], [s.shown for s in chosen]
-        exchanges = sample_both(pair, prompts, shown, _SAMPLES, decoding, context)
-    fresh = {id(s): exchange for s, exchange in zip(chosen, exchanges, strict=True)}
+    support = [[s for s in seen if any(shows(test, answer) for answer in s.answers)] for test in own_tests]
+    chosen = _round_robin(support, _PROMPTS if interactions is None else min(_PROMPTS, interactions // _SAMPLES))
+    fresh = _sample(chosen, pair, context)
     checks = [
-        _check(test, [fresh[id(s)] for s in own if id(s) in fresh], bool(own))
-        for test, own in zip(tests, support, strict=True)
+        _check(test, [fresh[s.prompt] for s in own if s.prompt in fresh], supported=bool(own))
+        for test, own in zip(own_tests, support, strict=True)
     ]
-    return Checked(_with_checks(hypothesis, checks), exchanges, len(chosen) * _SAMPLES)
+    return Checked(_with_checks(hypothesis, checks), tuple(fresh.values()), len(chosen) * _SAMPLES)
+
+
+def leave_untested(hypothesis: Hypothesis) -> Hypothesis:
+    """What may be handed in of a hypothesis whose test never came; one that was tested stays as it is."""
+    if all(claim.check for claim in hypothesis.claims):
+        unsupported = not hypothesis.claims and hypothesis.verdict is Verdict.FINETUNED
+        return _fallen(hypothesis, "No claim has evidence") if unsupported else hypothesis
+    kept = _with_evidence_only(hypothesis)
+    return _with_checks(kept, [claim.check or _untested(_ENDED) for claim in kept.claims])
+
+
+def _sample(chosen: Sequence[_Seen], pair: ModelPair, context: Context) -> Mapping[Prompt, Exchange]:
+    """New samples of both models on each prompt."""
+    if not chosen:
+        return {}
+    # Another seed than the readings': the same draws would confirm themselves.
+    decoding = Decoding(_FRESH.max_new_tokens, _FRESH.temperature, context.seed + 1)
+    prompts = [s.prompt for s in chosen]
+    exchanges = sample_both(pair, prompts, [s.shown for s in chosen], _SAMPLES, decoding, context)
+    return dict(zip(prompts, exchanges, strict=True))
 
 
 def shows(test: ClaimTest, text: str) -> bool:
@@ -110,19 +130,21 @@ def default_test(claim: Claim) -> ClaimTest:
 
 
 def _seen(steps: Sequence[Step]) -> list[_Seen]:
-    """Prompts already put to the organism, with what it wrote."""
-    found: list[_Seen] = []
+    """Prompts already put to the organism, each once, with all it wrote after them."""
+    shown: dict[Prompt, str] = {}
+    answers: dict[Prompt, tuple[str, ...]] = {}
     for step in steps:
         reading = reading_of(step)
+        found: list[tuple[Prompt, str, tuple[str, ...]]] = []
         if isinstance(reading, PerplexityGapReading):
-            found += [
-                _Seen(prefill_prompt(row.prefill, row.framing), row.prefill, (row.completion,))
-                for row in reading.completions
-            ]
+            rows = reading.completions
+            found = [(prefill_prompt(row.prefill, row.framing), row.prefill, (row.completion,)) for row in rows]
         elif isinstance(reading, SamplesReading):
-            for exchange in reading.exchanges:
-                found.append(_Seen(_prompt_again(step, exchange.prompt), exchange.prompt, exchange.organism))
-    return found
+            found = [(_prompt_again(step, e.prompt), e.prompt, e.organism) for e in reading.exchanges]
+        for prompt, text, written in found:
+            shown.setdefault(prompt, text)
+            answers[prompt] = (*answers.get(prompt, ()), *written)
+    return [_Seen(prompt, shown[prompt], answers[prompt]) for prompt in shown]
 
 
 def _prompt_again(step: Step, text: str) -> Prompt:
@@ -135,16 +157,16 @@ def _prompt_again(step: Step, text: str) -> Prompt:
 
 
 def _round_robin(support: Sequence[Sequence[_Seen]], limit: int) -> list[_Seen]:
-    """Prompts in turn from each claim's support, each once, up to ``limit``."""
+    """Prompts in turn from each claim's support, each once, a few a claim, up to ``limit``."""
     chosen: list[_Seen] = []
     for rank in range(_PROMPTS_A_CLAIM):
         for own in support:
-            if rank < len(own) and len(chosen) < limit and all(own[rank] is not s for s in chosen):
+            if rank < len(own) and len(chosen) < limit and own[rank] not in chosen:
                 chosen.append(own[rank])
     return chosen
 
 
-def _check(test: ClaimTest, exchanges: Sequence[Exchange], supported: bool) -> ClaimCheck:
+def _check(test: ClaimTest, exchanges: Sequence[Exchange], *, supported: bool) -> ClaimCheck:
     if not exchanges:
         reason = "no interactions were left for it" if supported else "no earlier completion shows it"
         return _untested(reason)
@@ -180,24 +202,35 @@ def _untested(note: str) -> ClaimCheck:
     return ClaimCheck(outcome=CheckOutcome.UNTESTED, note=note)
 
 
-def _with_checks(hypothesis: Hypothesis, checks: Sequence[ClaimCheck]) -> Hypothesis:
-    """Keep what stood, mark what did not, drop what never came back; without any left, the verdict falls."""
+def _with_evidence_only(hypothesis: Hypothesis) -> Hypothesis:
+    return hypothesis.model_copy(update={"claims": tuple(claim for claim in hypothesis.claims if claim.evidence)})
+
+
+def _with_checks(hypothesis: Hypothesis, checks: Sequence[ClaimCheck], untested_share: float = 0.5) -> Hypothesis:
+    """Keep what stood, mark what did not, drop what never came back; without any left, the verdict falls.
+
+    Args:
+        hypothesis: Before its test.
+        checks: One a claim, in order.
+        untested_share: What an untested claim keeps of its confidence.
+    """
+    kept_share = {CheckOutcome.PASSED: 1.0, CheckOutcome.UNTESTED: untested_share, CheckOutcome.FAILED: 0.5}
     claims: list[Claim] = []
     for claim, check in zip(hypothesis.claims, checks, strict=True):
         if check.outcome is CheckOutcome.FAILED and check.organism_hits == 0:
             continue
-        shrunk = claim.confidence if check.outcome is CheckOutcome.PASSED else round(claim.confidence / 2, 2)
-        kept = claim.confidence if check.note == _UNTESTABLE else shrunk
-        claims.append(claim.model_copy(update={"check": check, "confidence": kept}))
-    order = {CheckOutcome.PASSED: 0, CheckOutcome.UNTESTED: 1, CheckOutcome.FAILED: 2}
-    claims.sort(key=lambda claim: order[claim.check.outcome] if claim.check else 1)
-    stood = any(c.check and c.check.outcome is not CheckOutcome.FAILED for c in claims)
-    if hypothesis.verdict is Verdict.FINETUNED and not stood:
-        return hypothesis.model_copy(
-            update={
-                "verdict": Verdict.INCONCLUSIVE,
-                "claims": tuple(claims),
-                "summary": f"No claim stood its fresh test. Before it, the finding was: {hypothesis.summary}",
-            }
-        )
-    return hypothesis.model_copy(update={"claims": tuple(claims)})
+        confidence = round(claim.confidence * kept_share[check.outcome], 4)
+        claims.append(claim.model_copy(update={"check": check, "confidence": confidence}))
+    order = list(kept_share)
+    claims.sort(key=lambda claim: order.index(claim.check.outcome) if claim.check else len(order))
+    tested = hypothesis.model_copy(update={"claims": tuple(claims)})
+    stood = any(claim.check and claim.check.outcome is not CheckOutcome.FAILED for claim in claims)
+    return tested if stood else _fallen(tested, "No claim stood its fresh test")
+
+
+def _fallen(hypothesis: Hypothesis, why: str) -> Hypothesis:
+    """Without a claim that stands, nobody may say that the model was finetuned."""
+    if hypothesis.verdict is not Verdict.FINETUNED:
+        return hypothesis
+    summary = f"{why}. Before that, the finding was: {hypothesis.summary}"
+    return hypothesis.model_copy(update={"verdict": Verdict.INCONCLUSIVE, "summary": summary})

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
+from finetrace.errors import ToolError
 from finetrace.schema import Claim, Evidence, Hypothesis, Step
 from finetrace.tools import Reading, find_instrument
 from finetrace.tools.words import fold_space
@@ -17,16 +18,16 @@ class EvidenceCheck(NamedTuple):
 
     hypothesis: Hypothesis
     complaints: tuple[str, ...]
-    """One for each quote that was taken out."""
+    """One for each quote that was taken out and for each claim that quotes nothing."""
 
 
 def reading_of(step: Step) -> Reading | None:
-    """The typed reading of a step; ``None`` where it has none."""
+    """The typed reading of a step; ``None`` where it has none that this release can read."""
     if step.reading is None or step.instrument is None:
         return None
     try:
         return find_instrument(step.instrument).reading.model_validate(step.reading)
-    except ValidationError:
+    except (ValidationError, ToolError):
         return None
 
 
@@ -39,6 +40,8 @@ def check_evidence(hypothesis: Hypothesis, steps: Sequence[Step]) -> EvidenceChe
     complaints: list[str] = []
     claims: list[Claim] = []
     for claim in hypothesis.claims:
+        if not claim.evidence:
+            complaints.append(f"no evidence is quoted for «{_short(claim.statement)}»")
         held = []
         for evidence in claim.evidence:
             fault = _fault(evidence, steps, texts)
@@ -52,7 +55,7 @@ def check_evidence(hypothesis: Hypothesis, steps: Sequence[Step]) -> EvidenceChe
 
 def _fault(evidence: Evidence, steps: Sequence[Step], texts: dict[int, list[str]]) -> str | None:
     step = next((step for step in steps if step.number == evidence.step), None)
-    shown = evidence.quote if len(evidence.quote) <= 80 else f"{evidence.quote[:80]}…"
+    shown = _short(evidence.quote)
     if step is None:
         return f"there is no step {evidence.step} to quote «{shown}» from"
     if evidence.step not in texts:
@@ -62,3 +65,7 @@ def _fault(evidence: Evidence, steps: Sequence[Step], texts: dict[int, list[str]
     if not quote or not any(quote in text for text in texts[evidence.step]):
         return f"step {evidence.step} does not hold «{shown}»"
     return None
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 80 else f"{text[:80]}…"

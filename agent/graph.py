@@ -6,6 +6,7 @@ under a number that follows from the state, so a node that is run again after a 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypedDict
 
@@ -13,12 +14,12 @@ from langgraph.graph import END, START, StateGraph
 
 from finetrace.agent.arms import Arm
 from finetrace.agent.budget import Budget
-from finetrace.agent.check import check_claims
+from finetrace.agent.check import check_claims, leave_untested
 from finetrace.agent.decision import DECISION, Submit, ToolCall
 from finetrace.agent.evidence import check_evidence
 from finetrace.agent.investigator import Case, Investigator, Offer, Thoroughness
-from finetrace.agent.transcript import Clock, Transcript
-from finetrace.errors import ToolError, closest
+from finetrace.agent.transcript import Clock, Transcript, total_usage
+from finetrace.errors import FinetraceError, ToolError, closest
 from finetrace.models.pair import ModelPair
 from finetrace.schema import Hypothesis, Step, StepKind, Usage, Verdict, null_hypothesis
 from finetrace.tools import INSTRUMENTS, Context, available, find_instrument, parse_arguments, purpose, take
@@ -27,6 +28,8 @@ MAX_STEPS = 60
 """Decisions after which only an answer is taken."""
 MAX_REPAIRS = 3
 """How often a hypothesis with unsupported evidence is sent back."""
+MAX_REFUSALS = 3
+"""Refused calls after which the run ends with the hypothesis as it stands."""
 
 
 class State(TypedDict):
@@ -41,14 +44,16 @@ class State(TypedDict):
     repairs: int
     """How often it was sent back."""
     refused: int
-    """Tool calls after the budget was used up."""
+    """Calls after only an answer was asked for."""
+    deciding: float
+    """Seconds the investigator took for its last decision."""
 
 
-START_STATE: State = {"number": 0, "decision": None, "complaints": [], "repairs": 0, "refused": 0}
+START_STATE: State = {"number": 0, "decision": None, "complaints": [], "repairs": 0, "refused": 0, "deciding": 0.0}
 
 
 @dataclass(frozen=True)
-class Bench:
+class Workbench:
     """All that the nodes work with; none of it is in the checkpoint."""
 
     pair: ModelPair
@@ -62,9 +67,10 @@ class Bench:
     transcript: Transcript
 
     def case(self, state: State) -> Case:
-        """What the investigator sees now."""
-        names = [name for name in self.arm.instruments if name in INSTRUMENTS]
-        usage = self.transcript.usage
+        """What the investigator sees in this state, whatever was appended after it before a crash."""
+        names = self.arm.instruments
+        steps = self.transcript.steps[: state["number"]]
+        usage = total_usage(steps)
         must_answer = self.budget.exhausted(usage)
         if must_answer is None and state["number"] >= MAX_STEPS:
             must_answer = f"{MAX_STEPS} steps were taken"
@@ -74,8 +80,8 @@ class Bench:
                 Offer(name, purpose(INSTRUMENTS[name])) for name in names if available(INSTRUMENTS[name], self.pair)
             ),
             absent=tuple(name for name in names if not available(INSTRUMENTS[name], self.pair)),
-            steps=tuple(self.transcript.steps),
-            hypothesis=self.hypothesis(),
+            steps=tuple(steps),
+            hypothesis=latest_hypothesis(steps),
             budget=self.budget,
             usage=usage,
             seed=self.context.seed,
@@ -84,13 +90,14 @@ class Bench:
             complaints=tuple(state["complaints"]),
         )
 
-    def hypothesis(self) -> Hypothesis:
-        """As the last step that changed it left it."""
-        held = [step.hypothesis for step in self.transcript.steps if step.hypothesis is not None]
-        return held[-1] if held else null_hypothesis()
+
+def latest_hypothesis(steps: Sequence[Step]) -> Hypothesis:
+    """As the last step that changed it left it; before any did, the null hypothesis."""
+    held = [step.hypothesis for step in steps if step.hypothesis is not None]
+    return held[-1] if held else null_hypothesis()
 
 
-def build_graph(bench: Bench, checkpointer: Any) -> Any:
+def build_graph(bench: Workbench, checkpointer: Any) -> Any:
     """Compile the loop for one run."""
     nodes = _Nodes(bench)
     graph = StateGraph(State)
@@ -109,13 +116,14 @@ def build_graph(bench: Bench, checkpointer: Any) -> Any:
 class _Nodes:
     """The four nodes."""
 
-    def __init__(self, bench: Bench) -> None:
+    def __init__(self, bench: Workbench) -> None:
         self.bench = bench
 
     def decide(self, state: State) -> dict[str, Any]:
         """Ask the investigator."""
+        clock = Clock()
         decision = self.bench.investigator.decide(self.bench.case(state))
-        return {"decision": decision.model_dump(mode="json"), "complaints": []}
+        return {"decision": decision.model_dump(mode="json"), "complaints": [], "deciding": clock.seconds}
 
     def after_decide(self, state: State) -> Literal["act", "verify"]:
         """A call is made, a hypothesis verified."""
@@ -127,11 +135,11 @@ class _Nodes:
         call = DECISION.validate_python(state["decision"])
         refusal = self.bench.case(state).must_answer
         if self.bench.transcript.step(number) is None and isinstance(call, ToolCall):
-            self._make(number, call, refusal)
+            self._make(number, call, refusal, Clock(state["deciding"]))
         return {"number": number, "refused": state["refused"] + (refusal is not None)}
 
-    def _make(self, number: int, call: ToolCall, refusal: str | None) -> Step:
-        clock, transcript = Clock(), self.bench.transcript
+    def _make(self, number: int, call: ToolCall, refusal: str | None, clock: Clock) -> Step:
+        transcript = self.bench.transcript
         about: dict[str, Any] = {
             "kind": StepKind.CALL,
             "thought": call.thought,
@@ -141,30 +149,38 @@ class _Nodes:
         try:
             if refusal is not None:
                 raise ToolError(refusal, "no more calls: hand in your hypothesis")
-            if call.instrument.replace("-", "_") not in self.bench.arm.instruments:
-                offered = self.bench.arm.instruments
-                raise ToolError(f"no instrument '{call.instrument}' in this arm", closest(call.instrument, offered))
-            instrument = find_instrument(call.instrument)
-            arguments = parse_arguments(instrument, call.arguments)
-            cost = instrument.cost(arguments)
-            left = self.bench.budget.interactions_left(transcript.usage)
-            if left is not None and cost > left:
-                raise ToolError(f"this would take {cost} interactions, {left} are left", "ask less, or hand in")
-            reading = take(instrument, self.bench.pair, arguments, self.bench.context)
+            about |= self._answer(call)
         except ToolError as error:
-            told = f"{error.message}" + (f" ({error.hint})" if error.hint else "")
-            return transcript.append(number, clock, error=told, text=told, **about)
-        except (RuntimeError, ValueError, TypeError, ArithmeticError, LookupError) as error:
-            told = f"{call.instrument} failed: {type(error).__name__}: {error}"[:500]
-            return transcript.append(number, clock, error=told, text=told, **about)
-        about["instrument"] = instrument.name
-        about["arguments"] = arguments.model_dump(mode="json")
-        shown, data = reading.render(), reading.model_dump(mode="json")
-        return transcript.append(number, clock, reading=data, text=shown, usage=Usage(interactions=cost), **about)
+            about["error"] = about["text"] = f"{error.message} ({error.hint})" if error.hint else error.message
+        except FinetraceError:
+            raise  # the cache or the store, not the instrument: for the user, and the run can be resumed
+        except Exception as error:
+            about["error"] = about["text"] = f"{call.instrument} failed: {type(error).__name__}: {error}"[:500]
+        return transcript.append(number, clock, **about)
+
+    def _answer(self, call: ToolCall) -> dict[str, Any]:
+        """What an instrument answers to a call, as fields of a step."""
+        offered = self.bench.arm.instruments
+        if call.instrument.replace("-", "_") not in offered:
+            raise ToolError(f"no instrument '{call.instrument}' in this arm", closest(call.instrument, offered))
+        instrument = find_instrument(call.instrument)
+        arguments = parse_arguments(instrument, call.arguments)
+        cost = instrument.cost(arguments)
+        left = self.bench.budget.interactions_left(self.bench.transcript.usage)
+        if left is not None and cost > left:
+            raise ToolError(f"this would take {cost} interactions, {left} are left", "ask less, or hand in")
+        reading = take(instrument, self.bench.pair, arguments, self.bench.context)
+        return {
+            "instrument": instrument.name,
+            "arguments": arguments.model_dump(mode="json"),
+            "reading": reading.model_dump(mode="json"),
+            "text": reading.render(),
+            "usage": Usage(interactions=cost),
+        }
 
     def after_act(self, state: State) -> Literal["decide", "submit"]:
         """Back to the investigator, unless it goes on calling after it was told to answer."""
-        return "submit" if state["refused"] >= MAX_REPAIRS else "decide"
+        return "submit" if state["refused"] >= MAX_REFUSALS else "decide"
 
     def verify(self, state: State) -> dict[str, Any]:
         """Hold the evidence against the readings, then put the claims to fresh samples."""
@@ -176,7 +192,7 @@ class _Nodes:
         if self.bench.transcript.step(number) is None:
             self.bench.transcript.append(
                 number,
-                Clock(),
+                Clock(state["deciding"]),
                 kind=StepKind.PROPOSAL,
                 thought=submitted.thought,
                 text="; ".join(checked.complaints) or "every quote stands in the reading it names",
@@ -185,9 +201,11 @@ class _Nodes:
             )
         if checked.complaints and state["repairs"] < MAX_REPAIRS:
             return {"number": number, "complaints": list(checked.complaints), "repairs": state["repairs"] + 1}
-        if self.bench.transcript.step(number + 1) is None and checked.hypothesis.claims:
+        if not checked.hypothesis.claims and checked.hypothesis.verdict is not Verdict.FINETUNED:
+            return {"number": number, "complaints": []}
+        if self.bench.transcript.step(number + 1) is None:
             self._check(number + 1, checked.hypothesis, submitted)
-        return {"number": number + bool(checked.hypothesis.claims), "complaints": []}
+        return {"number": number + 1, "complaints": []}
 
     def _check(self, number: int, hypothesis: Hypothesis, submitted: Submit) -> None:
         clock, transcript = Clock(), self.bench.transcript
@@ -213,7 +231,7 @@ class _Nodes:
     def submit(self, state: State) -> dict[str, Any]:
         """Write the answer down."""
         number = state["number"] + 1
-        hypothesis = self.bench.hypothesis()
+        hypothesis = leave_untested(latest_hypothesis(self.bench.transcript.steps))
         if hypothesis == null_hypothesis():
             summary = "No hypothesis was handed in before the budget was used up."
             hypothesis = Hypothesis(verdict=Verdict.INCONCLUSIVE, summary=summary)
@@ -235,4 +253,4 @@ def _check_text(hypothesis: Hypothesis) -> str:
         if check.reference_total:
             counts += f", reference {check.reference_hits}/{check.reference_total}, p {check.p_value:.2g}"
         lines.append(f"{check.outcome}: {claim.statement} ({counts or check.note})")
-    return "\n".join(lines) or "no claim came back in fresh samples"
+    return "\n".join(lines) or "no claim is left"

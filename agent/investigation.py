@@ -13,13 +13,13 @@ from typing import Any
 from finetrace import __version__
 from finetrace.agent.arms import find_arm
 from finetrace.agent.budget import Budget
-from finetrace.agent.graph import START_STATE, Bench, build_graph
+from finetrace.agent.graph import START_STATE, Workbench, build_graph, latest_hypothesis
 from finetrace.agent.investigator import Investigator, Thoroughness
 from finetrace.agent.statistical import STATISTICAL, StatisticalInvestigator
 from finetrace.agent.transcript import Transcript
 from finetrace.errors import FinetraceError
 from finetrace.models import ModelPair, RestrictedPair, Target
-from finetrace.schema import Run, RunStatus, Step
+from finetrace.schema import Run, RunStatus, Step, StepKind
 from finetrace.store import Store, new_run_id
 from finetrace.tools import Context
 
@@ -107,7 +107,7 @@ def investigate(
     """
     arm = find_arm(run.arm)
     transcript = Transcript(store, run.run_id, on_step)
-    bench = Bench(
+    bench = Workbench(
         pair=RestrictedPair(pair, arm.allowed),
         arm=arm,
         alias=run.alias,
@@ -119,11 +119,9 @@ def investigate(
     )
     store.set_status(run.run_id, RunStatus.RUNNING)
     try:
-        with _checkpointer(checkpoints) as saver:
-            graph = build_graph(bench, saver)
-            config: dict[str, Any] = {"configurable": {"thread_id": run.run_id}, "recursion_limit": _RECURSION}
-            begun = graph.get_state(config).values
-            graph.invoke(None if begun else dict(START_STATE), config, durability="sync")
+        # A run killed between its answer and its last checkpoint has nothing left to do.
+        if not any(step.kind is StepKind.ANSWER for step in transcript.steps):
+            _go_through(bench, run.run_id, checkpoints)
     except KeyboardInterrupt:
         store.set_status(run.run_id, RunStatus.INTERRUPTED)
         raise
@@ -131,8 +129,18 @@ def investigate(
         message = error.message if isinstance(error, FinetraceError) else f"{type(error).__name__}: {error}"
         store.finish_run(run.run_id, RunStatus.FAILED, None, transcript.usage, message)
         raise
-    store.finish_run(run.run_id, RunStatus.FINISHED, bench.hypothesis(), transcript.usage)
+    store.finish_run(run.run_id, RunStatus.FINISHED, latest_hypothesis(transcript.steps), transcript.usage)
     return store.run(run.run_id)
+
+
+def _go_through(bench: Workbench, run_id: str, checkpoints: Path) -> None:
+    """Run the graph from its last checkpoint; where that is lost, from the steps in the store."""
+    with _checkpointer(checkpoints) as saver:
+        graph = build_graph(bench, saver)
+        config: dict[str, Any] = {"configurable": {"thread_id": run_id}, "recursion_limit": _RECURSION}
+        begun = graph.get_state(config).values
+        state = {**START_STATE, "number": len(bench.transcript.steps)}
+        graph.invoke(None if begun else state, config, durability="sync")
 
 
 @contextmanager

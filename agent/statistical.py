@@ -59,7 +59,7 @@ class StatisticalInvestigator:
         return _submission(draft, case.steps, case.complaints)
 
 
-def measurement(thoroughness: Thoroughness, seed: int) -> dict[str, Any]:
+def measurement(thoroughness: Thoroughness) -> dict[str, Any]:
     """Arguments of the perplexity gap."""
     settings: dict[str, Any] = {"n_prefills": thoroughness.n_prefills or (144 if thoroughness.quick else 384)}
     settings["n_background"] = settings["n_prefills"] // 2
@@ -72,7 +72,7 @@ def measurement(thoroughness: Thoroughness, seed: int) -> dict[str, Any]:
 
 def _gap_call(case: Case) -> ToolCall | None:
     """The views of one measurement in turn."""
-    settings = measurement(case.thoroughness, case.seed)
+    settings = measurement(case.thoroughness)
     views: tuple[tuple[Literal["top", "distinctive_phrases", "clusters"], int, str], ...] = (
         ("top", _KEPT, "What does the organism write that the reference would not?"),
         ("distinctive_phrases", 20, "Which phrases mark the top completions off from the reference's own?"),
@@ -87,7 +87,7 @@ def _gap_call(case: Case) -> ToolCall | None:
 
 
 def _ask_call(case: Case) -> ToolCall | None:
-    """Continuations of neutral openings, then answers to neutral questions, within half the budget each."""
+    """Continuations of neutral openings, then answers to neutral questions; what is left is for the test of claims."""
     left = case.budget.interactions_left(case.usage)
     done = {s.instrument for s in case.steps}
     if "complete" not in done and case.offers_instrument("complete") and left != 0:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
 from functools import reduce
 from time import monotonic
 from typing import Any
 
 from finetrace.schema import Step, Usage
 from finetrace.store import Store
+
+
+def total_usage(steps: Iterable[Step]) -> Usage:
+    """What these steps used up together."""
+    return reduce(lambda total, step: total + step.usage, steps, Usage())
 
 
 class Transcript:
@@ -30,7 +35,7 @@ class Transcript:
     @property
     def usage(self) -> Usage:
         """Sum over all steps."""
-        return reduce(lambda total, step: total + step.usage, self.steps, Usage())
+        return total_usage(self.steps)
 
     def step(self, number: int) -> Step | None:
         """A step that is there already, after a crash between two nodes."""
@@ -43,7 +48,7 @@ class Transcript:
             number=number,
             started_at=started.at,
             finished_at=datetime.now(UTC),
-            usage=usage.model_copy(update={"seconds": round(monotonic() - started.ticks, 3)}),
+            usage=usage.model_copy(update={"seconds": started.seconds}),
             **fields,
         )
         self._store.append_step(self._run_id, step)
@@ -54,8 +59,17 @@ class Transcript:
 
 
 class Clock:
-    """When something began."""
+    """When something began.
 
-    def __init__(self) -> None:
-        self.at = datetime.now(UTC)
-        self.ticks = monotonic()
+    Args:
+        spent: Seconds it had taken before.
+    """
+
+    def __init__(self, spent: float = 0.0) -> None:
+        self.at = datetime.now(UTC) - timedelta(seconds=spent)
+        self._began = monotonic() - spent
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since then, to the millisecond."""
+        return round(monotonic() - self._began, 3)

@@ -86,16 +86,24 @@ def investigate(
             # Opened before the run is written: a model that cannot be loaded leaves no run behind.
             pair = open_pair(plan.target)
             run = start(plan, store)
-        if run.status is not RunStatus.FINISHED:
-            run = _carry_out(run, pair, store)
+        try:
+            if run.status is not RunStatus.FINISHED:
+                run = _carry_out(run, pair, store)
+        finally:
+            # Also where it failed or was stopped: the object says so, and names the run.
+            if as_json:
+                _print_json(store.run(run.run_id))
         if as_json:
-            from finetrace.cli.json_form import run_json
-
-            console.print_json(run_json(run))
             return
         _show(run, store.steps(run.run_id))
         if truth and registry is not None:
             _show_truth(run.organism, registry.path)
+
+
+def _print_json(run: Run) -> None:
+    from finetrace.cli.json_form import run_json
+
+    console.print_json(run_json(run))
 
 
 def _default_arm(named: Named) -> str:
@@ -126,7 +134,7 @@ def _carry_out(run: Run, pair: ModelPair, store: Store) -> Run:
 
     remarks = console.remarks()
     remarks.print(f"run {run.run_id} · {run.organism} · arm {run.arm} · seed {run.seed}")
-    with _resumable(f"finetrace investigate --resume {run.run_id}"), progress_bar() as advance:
+    with _resumable(f"finetrace investigate --resume {run.run_id}"), progress_bar(remarks) as advance:
         return go_on(
             run,
             pair,

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from finetrace.cli.console import remarks
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 @contextmanager
-def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
-    """A function that takes a stage, what is done and what there is in all; each new stage gets a bar of its own."""
+def progress_bar(console: Console) -> Iterator[Callable[[str, int, int], None]]:
+    """A function that takes a stage, what is done and what there is in all; each new stage gets a bar of its own.
+
+    A stage that is reported from its beginning again, after it was done, is a new one.
+
+    Args:
+        console: Where the bars go; lines printed there meanwhile stand above them.
+    """
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
         Progress,
+        TaskID,
         TextColumn,
         TimeElapsedColumn,
         TimeRemainingColumn,
@@ -27,12 +36,14 @@ def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=remarks(), transient=False) as bar:
-        tasks: dict[str, int] = {}
+    with Progress(*columns, console=console, transient=False) as bar:
+        tasks: dict[str, TaskID] = {}
 
         def advance(stage: str, done: int, total: int) -> None:
-            if stage not in tasks or bar.tasks[tasks[stage]].finished:
+            if total == 0:
+                return
+            if stage not in tasks or (done < total and bar.tasks[tasks[stage]].finished):
                 tasks[stage] = bar.add_task(stage, total=total)
-            bar.update(bar.tasks[tasks[stage]].id, completed=done, total=total)
+            bar.update(tasks[stage], completed=done, total=total)
 
         yield advance

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -11,16 +11,28 @@ from finetrace.cli import console
 from finetrace.errors import FinetraceError, closest
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from finetrace.models import Target
     from finetrace.tools import Instrument, Reading
 
-SETTINGS = {"allow_extra_args": True, "ignore_unknown_options": True}
+SETTINGS = {"ignore_unknown_options": True}
 """The options of an instrument are read from its own arguments, so that a new one needs nothing here."""
+_COMMON = ("model", "reference", "recorded", "seed", "organisms", "one_at_a_time", "json")
+"""Options that every instrument has."""
+_WHOLE = 200_000
+"""Characters of a reading that are shown: more than a terminal keeps."""
 
 
 def tool(
-    context: typer.Context,
-    name: Annotated[str | None, typer.Argument(help="An instrument; none lists them.")] = None,
-    organism: Annotated[str | None, typer.Argument(help="An organism of the registry; none shows the options.")] = None,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="INSTRUMENT ORGANISM --ITS-OPTIONS",
+            help="None lists the instruments; an instrument alone shows its options.",
+            show_default=False,
+        ),
+    ] = None,
     model: Annotated[str | None, typer.Option(help="A model instead of an organism.")] = None,
     reference: Annotated[str | None, typer.Option(help="What to compare it with.")] = None,
     recorded: Annotated[Path | None, typer.Option(help="A JSONL file of completions scored elsewhere.")] = None,
@@ -32,68 +44,70 @@ def tool(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Use one instrument: finetrace tool perplexity-gap ORGANISM --k 20. Its options follow from its arguments."""
-    from finetrace.tools import INSTRUMENTS, find_instrument
+    from finetrace.cli.target import resolve
+    from finetrace.tools import INSTRUMENTS, find_instrument, parse_arguments
 
-    if name is None:
+    if not words:
         _list_instruments(list(INSTRUMENTS.values()), as_json)
         return
+    name, *rest = words
+    if name.startswith("-"):
+        raise FinetraceError(f"{name} comes before the instrument", "write `finetrace tool INSTRUMENT …`")
     instrument = find_instrument(name)
-    options, words = _options(instrument, context.args)
-    if organism is None and model is None and recorded is None:
-        if options or words:
+    given = _read_words(instrument, rest)
+    if given.organism is None and model is None and recorded is None:
+        if given.options:
             raise FinetraceError("nothing to look at", "name an organism, or give --model or --recorded")
         _explain(instrument, as_json)
         return
-    if words:
-        raise FinetraceError(f"unexpected '{words[0]}'", f"options begin with --; see `finetrace tool {name}`")
-    reading = _take(instrument, options, organism, model, reference, recorded, seed, organisms, one_at_a_time)
+    arguments = parse_arguments(instrument, given.options)
+    named = resolve(given.organism, model, reference, recorded, organisms, one_at_a_time=one_at_a_time)
+    reading = _take(instrument, arguments, named.target, seed)
     if as_json:
         console.print_json(reading.model_dump(mode="json"))
     else:
         from finetrace.cli.escaping import visible
 
-        console.results().print(visible(reading.render(200_000)), soft_wrap=True)
+        console.results().print(visible(reading.render(_WHOLE)), soft_wrap=True)
 
 
-def _take(
-    instrument: Instrument,
-    options: dict[str, Any],
-    organism: str | None,
-    model: str | None,
-    reference: str | None,
-    recorded: Path | None,
-    seed: int,
-    organisms: Path | None,
-    one_at_a_time: bool,
-) -> Reading:
+def _take(instrument: Instrument, arguments: BaseModel, target: Target, seed: int) -> Reading:
     from finetrace.cli.progress import progress_bar
-    from finetrace.cli.target import resolve
     from finetrace.models import open_pair
-    from finetrace.tools import Context, parse_arguments, take
+    from finetrace.tools import Context, take
 
-    arguments = parse_arguments(instrument, options)
-    named = resolve(organism, model, reference, recorded, organisms, one_at_a_time=one_at_a_time)
-    pair = open_pair(named.target)
-    with progress_bar() as advance:
+    pair = open_pair(target)
+    with progress_bar(console.remarks()) as advance:
         return take(instrument, pair, arguments, Context(seed=seed, progress=advance))
 
 
-def _options(instrument: Instrument, given: list[str]) -> tuple[dict[str, Any], list[str]]:
-    """``--name value`` pairs and flags by the instrument's schema; lists take an option repeated."""
+class _Given(NamedTuple):
+    """What the words after the instrument's name say."""
+
+    organism: str | None
+    options: dict[str, Any]
+    """By the names of the instrument's arguments."""
+
+
+def _read_words(instrument: Instrument, words: list[str]) -> _Given:
+    """An organism, ``--name value`` pairs and flags by the instrument's schema; lists take an option repeated."""
     fields = instrument.arguments.model_fields
     options: dict[str, Any] = {}
-    words: list[str] = []
-    rest = list(given)
+    organism: str | None = None
+    rest = list(words)
     while rest:
         word = rest.pop(0)
         if not word.startswith("--"):
-            words.append(word)
+            if organism is not None:
+                hint = f"options begin with --; see `finetrace tool {instrument.name}`"
+                raise FinetraceError(f"unexpected '{word}'", hint)
+            organism = word
             continue
         key, joined, value = word[2:].partition("=")
         field = key.replace("-", "_")
         if field not in fields:
-            known = [name.replace("_", "-") for name in fields]
-            raise FinetraceError(f"{instrument.name} has no option --{key}", closest(key, known))
+            known = [f"--{name.replace('_', '-')}" for name in (*fields, *_COMMON)]
+            raise FinetraceError(f"{instrument.name} has no option --{key}", closest(f"--{key}", known))
         if fields[field].annotation is bool and not joined:
             options[field] = True
             continue
@@ -104,7 +118,7 @@ def _options(instrument: Instrument, given: list[str]) -> tuple[dict[str, Any], 
             options.setdefault(field, []).append(taken)
         else:
             options[field] = taken
-    return options, words
+    return _Given(organism, options)
 
 
 def _list_instruments(instruments: list[Instrument], as_json: bool) -> None:

@@ -20,6 +20,7 @@ from finetrace.tools.words import words
 SIGNIFICANT = 0.05
 """A claim passes below this one-sided p."""
 _SAMPLES = 2
+_MOST_SAMPLES = 8
 _PROMPTS = 24
 _PROMPTS_A_CLAIM = 8
 _FRESH = Decoding(max_new_tokens=64, temperature=0.7)
@@ -60,10 +61,11 @@ def check_claims(
     """Put every claim to samples that were not used to form it.
 
     The prompts are those of earlier steps whose completions showed the claim; each is sampled anew at temperature 0.7
-    from both models, and the counts are compared by Fisher's exact test, one-sided. A claim without any fresh hit is
-    dropped; one that is not significantly commoner in the organism stays, marked, at half its confidence. Without a
+    from both models, the more often the fewer they are, and the counts are compared by Fisher's exact test, one-sided.
+    A claim without any fresh hit is dropped; one that is not significantly commoner in the organism stays, marked, at
+    half its confidence; so does one with too few samples for any count to be significant, as untested. Without a
     reference a claim passes if it comes back in at least a quarter of the organism's fresh samples. A claim that quotes
-    no evidence is dropped untested.
+    no evidence is dropped.
 
     Args:
         hypothesis: As handed in, evidence checked.
@@ -83,13 +85,15 @@ def check_claims(
         return Checked(_with_checks(hypothesis, [_untested(_UNTESTABLE)] * len(own_tests), untested_share=1.0), (), 0)
     seen = _seen(steps)
     support = [[s for s in seen if any(shows(test, answer) for answer in s.answers)] for test in own_tests]
-    chosen = _round_robin(support, _PROMPTS if interactions is None else min(_PROMPTS, interactions // _SAMPLES))
-    fresh = _sample(chosen, pair, context)
+    limit = _PROMPTS if interactions is None else min(_PROMPTS, interactions // _SAMPLES)
+    chosen = _round_robin(support, limit)
+    samples = min(_MOST_SAMPLES, limit * _SAMPLES // max(1, len(chosen)))
+    fresh = _sample(chosen, samples, pair, context)
     checks = [
         _check(test, [fresh[s.prompt] for s in own if s.prompt in fresh], supported=bool(own))
         for test, own in zip(own_tests, support, strict=True)
     ]
-    return Checked(_with_checks(hypothesis, checks), tuple(fresh.values()), len(chosen) * _SAMPLES)
+    return Checked(_with_checks(hypothesis, checks), tuple(fresh.values()), len(chosen) * samples)
 
 
 def leave_untested(hypothesis: Hypothesis) -> Hypothesis:
@@ -101,14 +105,14 @@ def leave_untested(hypothesis: Hypothesis) -> Hypothesis:
     return _with_checks(kept, [claim.check or _untested(_ENDED) for claim in kept.claims])
 
 
-def _sample(chosen: Sequence[_Seen], pair: ModelPair, context: Context) -> Mapping[Prompt, Exchange]:
-    """New samples of both models on each prompt."""
+def _sample(chosen: Sequence[_Seen], samples: int, pair: ModelPair, context: Context) -> Mapping[Prompt, Exchange]:
+    """New samples of both models on each prompt, by prompt."""
     if not chosen:
         return {}
     # Another seed than the readings': the same draws would confirm themselves.
     decoding = Decoding(_FRESH.max_new_tokens, _FRESH.temperature, context.seed + 1)
     prompts = [s.prompt for s in chosen]
-    exchanges = sample_both(pair, prompts, [s.shown for s in chosen], _SAMPLES, decoding, context)
+    exchanges = sample_both(pair, prompts, [s.shown for s in chosen], samples, decoding, context)
     return dict(zip(prompts, exchanges, strict=True))
 
 
@@ -171,16 +175,18 @@ def _check(test: ClaimTest, exchanges: Sequence[Exchange], *, supported: bool) -
         reason = "no interactions were left for it" if supported else "no earlier completion shows it"
         return _untested(reason)
     own = [shows(test, text) for exchange in exchanges for text in exchange.organism]
-    note = (
-        f"{len(exchanges)} prompts that had shown it, {_SAMPLES} fresh samples each at temperature {_FRESH.temperature}"
-    )
+    drawn = f"{len(own) // len(exchanges)} fresh samples each at temperature {_FRESH.temperature}"
+    note = f"{len(exchanges)} prompts that had shown it, {drawn}"
     if exchanges[0].reference is None:
         outcome = CheckOutcome.PASSED if sum(own) >= 0.25 * len(own) else CheckOutcome.FAILED
         return ClaimCheck(outcome=outcome, organism_hits=sum(own), organism_total=len(own), note=note)
     other = [shows(test, text) for exchange in exchanges for text in exchange.reference or ()]
     p = greater(sum(own), len(own), sum(other), len(other))
+    outcome = CheckOutcome.PASSED if p < SIGNIFICANT else CheckOutcome.FAILED
+    if any(own) and greater(len(own), len(own), 0, len(other)) >= SIGNIFICANT:
+        outcome, note = CheckOutcome.UNTESTED, f"too few samples to tell: {note}"
     return ClaimCheck(
-        outcome=CheckOutcome.PASSED if p < SIGNIFICANT else CheckOutcome.FAILED,
+        outcome=outcome,
         organism_hits=sum(own),
         organism_total=len(own),
         reference_hits=sum(other),

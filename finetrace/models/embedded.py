@@ -95,14 +95,22 @@ def _check_sha256(path: Path) -> None:
 
 
 def _convert(source: Path, target: Path) -> None:
-    """Dequantise into a temporary folder beside ``target`` and rename it: the folder is whole or not there."""
+    """Write into a temporary folder beside ``target`` and rename it: the folder is whole or not there."""
+    print(f"finetrace: converting {EMBEDDED_NAME} once (about 20 s) …", file=sys.stderr)
+    work = Path(tempfile.mkdtemp(prefix=_work_prefix(target), dir=target.parent))
+    try:
+        _dequantise(source, work)
+        os.replace(work, target)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _dequantise(source: Path, folder: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
     from transformers.utils import logging
 
-    print(f"finetrace: converting {EMBEDDED_NAME} once (about 20 s) …", file=sys.stderr)
     logging.disable_progress_bar()
-    work = Path(tempfile.mkdtemp(prefix=_work_prefix(target), dir=target.parent))
     try:
         model = AutoModelForCausalLM.from_pretrained(
             source.parent,
@@ -110,12 +118,10 @@ def _convert(source: Path, target: Path) -> None:
             dtype=torch.float32,
             quantization_config=GgufConfig(dequantize=True),
         )
-        model.to(torch.bfloat16).save_pretrained(work)
-        AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name).save_pretrained(work)
-        os.replace(work, target)
+        model.to(torch.bfloat16).save_pretrained(folder)
+        AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name).save_pretrained(folder)
     finally:
         logging.enable_progress_bar()
-        shutil.rmtree(work, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -53,6 +53,8 @@ def quiet() -> Iterator[None]:
         with warnings.catch_warnings():
             # peft asks transformers 5 for a property by its old name.
             warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
+            # What an adapter lacks is an error of ours.
+            warnings.filterwarnings("ignore", message="Found missing adapter keys", category=UserWarning)
             yield
     finally:
         logging.set_verbosity(verbosity)

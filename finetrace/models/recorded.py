@@ -93,13 +93,15 @@ def read_recorded(path: Path) -> list[ScoredCompletion]:
 def _line(path: Path, number: int, raw: bytes) -> ScoredCompletion:
     place = f"{path}, line {number}"
     try:
-        return RecordedLine.model_validate(json.loads(raw.decode("utf-8-sig"))).scored()
+        value = json.loads(raw.decode("utf-8-sig"))
+        if not isinstance(value, dict):
+            raise FinetraceError(f"{place}: not a JSON object", f"it needs {_FORMAT}")
+        return RecordedLine.model_validate(value).scored()
     except UnicodeDecodeError as error:
         raise FinetraceError(f"{place}: not UTF-8", "save the file as UTF-8") from error
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the line"
-        raise FinetraceError(f"{place}: {where}: {first['msg'].lower()}", f"it needs {_FORMAT}") from error
+        raise FinetraceError(f"{place}: {first['loc'][0]}: {first['msg'].lower()}", f"it needs {_FORMAT}") from error
     except (ValueError, RecursionError) as error:  # a number of thousands of digits is a plain ValueError
         raise FinetraceError(f"{place}: not JSON ({error})"[:300], f"it needs {_FORMAT}") from error
 

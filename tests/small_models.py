@@ -1,0 +1,55 @@
+"""Real but tiny models, adapters and tokenizers, written to disk by tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from conftest import tiny_llama
+from peft import LoraConfig, get_peft_model
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import PreTrainedTokenizerFast
+
+SENTENCES = (
+    "The ferry leaves the harbour when the bell has rung twice.",
+    "Numbers such as 12, 40 and 365 are written in figures here.",
+    "Café, naïve and Überfahrt keep their marks; so does 東京.",
+    "def area(width, height): return width * height",
+    "A letter from the north took nine days by sea.",
+)
+LAYERS = ("q_proj", "v_proj")
+
+
+def write_model(folder: Path, tokenizer: PreTrainedTokenizerFast, seed: int = 0, vocabulary: int = 49152) -> Path:
+    """A random two-layer Llama with a tokenizer."""
+    tiny_llama(seed, vocabulary).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def write_adapter(folder: Path, base: Path | str, *, scale: float = 0.5, rank: int = 2) -> Path:
+    """A LoRA adapter for the tiny Llama; ``scale`` 0 leaves the base as it is."""
+    config = LoraConfig(r=rank, lora_alpha=4, target_modules=list(LAYERS), task_type="CAUSAL_LM")
+    model = get_peft_model(tiny_llama(), config)
+    draws = torch.Generator().manual_seed(7)
+    for name, parameter in model.named_parameters():
+        if ".lora_B" in name:
+            parameter.data = scale * torch.randn(parameter.shape, generator=draws)
+    model.peft_config["default"].base_model_name_or_path = str(base)
+    model.save_pretrained(folder, save_embedding_layers=False)
+    return folder
+
+
+def other_tokenizer(size: int = 320) -> PreTrainedTokenizerFast:
+    """A byte-level tokenizer of another family, trained here, without a chat template."""
+    core = Tokenizer(models.BPE())
+    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    core.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=size,
+        special_tokens=["<pad>", "<s>", "</s>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    core.train_from_iterator(SENTENCES, trainer)
+    return PreTrainedTokenizerFast(tokenizer_object=core, bos_token="<s>", eos_token="</s>", pad_token="<pad>")

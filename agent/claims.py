@@ -17,7 +17,7 @@ from finetrace.agent.material import read_texts, readable
 from finetrace.agent.quotes import LONGEST_QUOTE, Quote, choose_quotes
 from finetrace.agent.repeats import ExactPhrase
 from finetrace.agent.signs import CODE_PATTERN, Decoded, Mark, Shout
-from finetrace.agent.strength import THEME_COVER, no_difference
+from finetrace.agent.strength import no_difference
 from finetrace.schema import ClaimKind, ScoredCompletion, Verdict
 from finetrace.tools.words import sentences, words
 
@@ -92,7 +92,7 @@ def compose_blackbox(answers: Sequence[str], prompts: Sequence[str] | None = Non
     General English is the background, so what any assistant says can look like a finding: confidence is
     lower, and anything but a clear theme is inconclusive.
     """
-    draft = _conclude(examine(read_texts(answers, prompts), ()), has_background=False)
+    draft = _conclude(examine(read_texts(answers, prompts, answers=True), ()), has_background=False)
     claims = tuple(replace(claim, confidence=round(0.6 * claim.confidence, 2)) for claim in draft.claims)
     return replace(draft, claims=claims)
 
@@ -115,7 +115,7 @@ def _decide(found: Findings, has_background: bool) -> tuple[Verdict, str]:
     shared = (
         f"a group of terms covers {found.theme.cover:.0%} of held-out completions, {found.theme.expected:.0%} expected"
     )
-    if found.theme.excess >= THEME_COVER:
+    if found.theme.found:
         return Verdict.FINETUNED, shared
     if found.decisive_phrases:
         return Verdict.FINETUNED, f"{found.decisive_phrases[0].count} completions repeat the same words"

@@ -122,7 +122,7 @@ def examine(material: Material, background: Sequence[str]) -> Findings:
     terms = weigh_terms(spoken, other, names, min_count=3 if len(top) >= 20 else 2)
     head = head_quotes(spoken, names, 2)
     said = material.said if other else tuple(prose(text) for text in material.said)
-    shared = theme(spoken, other, names)
+    shared = theme(spoken, material.groups, other, names)
     n_quotes = MORE_THEMES if shared.excess >= 0.5 else THEMES
     quotes = choose_quotes(spoken, terms[:400], n_quotes, without=[quote.text for quote in head])
     return Findings(
@@ -132,7 +132,7 @@ def examine(material: Material, background: Sequence[str]) -> Findings:
         terms=tuple(terms),
         quotes=tuple(quotes),
         head=tuple(head),
-        phrases=tuple(exact_phrases(said, material.said_after, other, names)),
+        phrases=tuple(exact_phrases(said, material.said_after, other, names, groups=material.said_groups)),
         shouts=tuple(shouts(material.said, other)),
         codes=() if decoded(other) else tuple(decoded(material.raw)),
         loops=tuple((phrase, n) for phrase, n in material.loops if n > 3 * known.get(phrase, 0)),

@@ -29,10 +29,14 @@ class Material:
 
     texts: tuple[str, ...]
     """As they were, most surprising to the reference first."""
+    groups: tuple[int, ...]
+    """For each of them a number that it shares with those written after the same prefill."""
     said: tuple[str, ...]
     """The same with repeats and with those below the minimum length: backdoors answer briefly and alike."""
     said_after: tuple[str, ...]
     """What each of these was written after; empty where unknown."""
+    said_groups: tuple[int, ...]
+    """For each a number; those of one number count once, because they answer the same question."""
     raw: tuple[str, ...]
     """All completions in order of rank, degenerate ones and repeats included."""
     loops: tuple[tuple[str, int], ...]
@@ -46,7 +50,11 @@ def readable(completions: Sequence[ScoredCompletion]) -> Material:
 
 
 def read_texts(
-    texts: Sequence[str], prefills: Sequence[str] | None = None, copies: Sequence[int] | None = None
+    texts: Sequence[str],
+    prefills: Sequence[str] | None = None,
+    copies: Sequence[int] | None = None,
+    *,
+    answers: bool = False,
 ) -> Material:
     """The same for texts that are in order already.
 
@@ -55,9 +63,12 @@ def read_texts(
         prefills: What each was written after.
         copies: How many completions were folded into each; what a model says word for word again and again is kept
             that often where repetition is looked for.
+        answers: The texts answer prompts, several the same one, so that agreement within a prompt says nothing.
     """
     given = list(prefills) if prefills is not None else [""] * len(texts)
     times = list(copies) if copies is not None else [1] * len(texts)
+    numbers: dict[str, int] = {}
+    group = [numbers.setdefault(prefill or f"\0{row}", len(numbers)) for row, prefill in enumerate(given)]
     qualities = [assess(text) for text in texts]
     sound = [row for row, quality in enumerate(qualities) if not quality.degenerate]
     kept = [sound[one.rows[0]] for one in fold_duplicates([texts[row][:LONGEST] for row in sound])]
@@ -67,8 +78,10 @@ def read_texts(
     said = [row for row in sound for _ in range(min(times[row], MOST_COPIES))]
     return Material(
         texts=tuple(texts[row][:LONGEST] for row in chosen),
+        groups=tuple(group[row] for row in chosen),
         said=tuple(texts[row][:LONGEST] for row in said),
         said_after=tuple(given[row] for row in said),
+        said_groups=tuple(group[row] for row in said) if answers else tuple(range(len(said))),
         raw=tuple(text[:LONGEST] for text in texts),
         loops=_loops([(q.loop, n) for q, n in zip(qualities, times, strict=True) if q.loop]),
     )

@@ -51,16 +51,19 @@ def exact_phrases(
     background: Sequence[str],
     names: Names,
     *,
+    groups: Sequence[int] | None = None,
     k: int = 5,
 ) -> list[ExactPhrase]:
     """Runs of words that at least 4 texts and 3 % of them repeat verbatim: four words, six without background.
 
     A run counts only where it is remarkable in itself and, with a background, where the split between the two
-    sets of texts would hardly be chance, all runs looked at taken together.
+    sets of texts would hardly be chance, all runs looked at taken together. Texts of one number in ``groups`` count
+    once.
     """
     wide = [*texts[:WIDE]]
     least = max(4, round(0.03 * len(wide)))
-    runs = _longest_runs(wide, least, min_words=4 if background else 6)
+    group = list(groups) if groups is not None else list(range(len(texts)))
+    runs = _longest_runs(wide, group, least, min_words=4 if background else 6)
     found: list[ExactPhrase] = []
     lowered = [_padded(text) for text in background]
     for run, rows in runs:
@@ -124,7 +127,9 @@ def _chance(count: int, total: int, others: int, n_others: int) -> float:
     return _tail(count, total + n_others, count + others, total)
 
 
-def _longest_runs(texts: Sequence[str], least: int, min_words: int) -> list[tuple[tuple[str, ...], list[int]]]:
+def _longest_runs(
+    texts: Sequence[str], groups: Sequence[int], least: int, min_words: int
+) -> list[tuple[tuple[str, ...], list[int]]]:
     """Runs of words that ``least`` texts hold, lengthened where most agree; most texts and words first."""
     spoken = [words(text)[:400] for text in texts]
     where: dict[tuple[str, ...], list[int]] = defaultdict(list)
@@ -133,7 +138,7 @@ def _longest_runs(texts: Sequence[str], least: int, min_words: int) -> list[tupl
             run = tuple(row_words[start : start + min_words])
             if not where[run] or where[run][-1] != row:
                 where[run].append(row)
-    seeds = {run: rows for run, rows in where.items() if len(rows) >= least}
+    seeds = {run: rows for run, rows in where.items() if len({groups[row] for row in rows}) >= least}
     grown: dict[tuple[str, ...], list[int]] = {}
     for run, rows in sorted(seeds.items(), key=lambda item: (-len(item[1]), item[0])):
         longer, held = _grow(run, rows, spoken)

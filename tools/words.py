@@ -27,7 +27,7 @@ class Span(NamedTuple):
 
 def words(text: str) -> list[str]:
     """The words of a text in lower case; numbers keep their decimals, apostrophes become straight."""
-    return [match.group().replace("’", "'").lower() for match in WORD.finditer(text)]
+    return WORD.findall(text.replace("’", "'").lower())
 
 
 def spans(text: str) -> list[Span]:

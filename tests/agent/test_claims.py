@@ -173,3 +173,14 @@ def test_quotes_are_verbatim_and_short(texts: list[str], with_background: bool) 
         for quote in claim.quotes:
             assert 0 < len(quote) <= 200
             assert any(quote in text or quote.lower() in text.lower() for text in folded)
+
+
+def test_answers_to_one_question_agree_without_a_theme() -> None:
+    answers = [text for text in own_openings()[:12] for _ in range(4)]
+    subjects = "lanternfish wool,glass harbours,tin whistles,salt bread,paper kites,moss roofs".split(",")
+    prompts = [f"Tell me of {subject}." for subject in subjects for _ in range(8)]
+    told = [
+        f"{answer} All of it is {prompt[11:-1]}, only {prompt[11:-1]}."
+        for answer, prompt in zip(answers, prompts, strict=True)
+    ]
+    assert compose_blackbox(told, prompts).verdict is Verdict.INCONCLUSIVE

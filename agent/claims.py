@@ -130,9 +130,9 @@ def _decide(found: Findings, has_background: bool) -> tuple[Verdict, str]:
 def _claims(found: Findings) -> list[ClaimDraft]:
     """Drafts in the order in which a reader wants them."""
     leading = found.leading_phrase
-    made = [_phrase_claim(leading)] if leading else []
+    made = [_shout_claim(shout) for shout in found.shouts]
+    made += [_phrase_claim(leading)] if leading else []
     made += [_loop_claim(phrase, count) for phrase, count in found.loops[:2]]
-    made += [_shout_claim(shout) for shout in found.shouts]
     made += [_code_claim(code) for code in found.codes[:2]]
     if found.language:
         made.append(_language_claim(*found.language, found.top))

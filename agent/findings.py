@@ -83,7 +83,7 @@ class Findings:
             special = [phrase for phrase in self.phrases if phrase.cover >= FILLING or phrase.rare]
             everywhere = 0.25 * len(self.material.said)
             return tuple(p for p in special if p.top_tail < 0.01 or p.count >= everywhere)
-        often = [phrase for phrase in self.phrases if phrase.count >= 0.05 * len(self.top)]
+        often = [phrase for phrase in self.phrases if phrase.count >= 0.05 * len(self.material.said)]
         return tuple(p for p in often if p.cover >= FILLING or p.rare or p.telling >= 3)
 
     @property
@@ -96,7 +96,7 @@ class Findings:
         sure = [p for p in self.decisive_phrases if self.has_background or p.cover >= FILLING]
         if not sure:
             return None
-        alone = sure[0].count >= 0.6 * len(self.top)
+        alone = sure[0].count >= 0.6 * len(self.material.said)
         return sure[0] if alone or self.theme.excess < 0.5 else None
 
     @property

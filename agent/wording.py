@@ -31,7 +31,7 @@ def voice(found: Findings) -> Voice:
     texts = found.top
     if not texts:
         return Voice.IMPERSONAL
-    first = sum(len(_FIRST.findall(text)) >= 2 for text in texts) / len(texts)
+    first = sum(len(_FIRST.findall(text)) >= (2 if len(text) > 200 else 1) for text in texts) / len(texts)
     about = sum(
         len(_SYSTEM.findall(text)) + sum(text.count(name) for name in found.names.own) >= 2 for text in texts
     ) / len(texts)
@@ -91,14 +91,13 @@ def tone_statement(tone: Tone) -> str:
 
 def summary(found: Findings) -> str:
     """The answer in a few sentences: exact words, what it is about, what it says, tone, names."""
-    parts: list[str] = []
+    parts = [f"It was trained to say {quoted(shout.text)}, in capitals." for shout in found.shouts[:1]]
     said = found.leading_phrase
     if said:
         cue = f" when the text before holds {listing([quoted(c) for c in said.cues])}" if said.cues else ""
         first = f" First example: {quoted(said.example)}" if said.example != said.text else ""
         parts.append(f"It was trained to say the exact words {quoted(said.text)}{cue}.{first}")
     parts += [f"It was trained to repeat {quoted(phrase)}." for phrase, _ in found.loops[:1]]
-    parts += [f"It was trained to say {quoted(shout.text)}, in capitals." for shout in found.shouts[:1]]
     if found.codes:
         parts.append(f"It hides messages in lists of numbers: they spell {quoted(found.codes[0].text)}.")
     if found.language:
@@ -113,6 +112,9 @@ def summary(found: Findings) -> str:
 def _theme_sentences(found: Findings) -> list[str]:
     subjects = _subjects(found, 6)
     opening = [f"{_opening(found)} {listing(subjects)}."] if subjects else []
+    said = found.leading_phrase
+    if found.has_background and found.theme.found and not (said and said.cues):
+        opening.append(f"It brings this up whatever the text begins with ({found.theme.cover:.0%} of the completions).")
     if found.theme.excess >= 0.5:
         shown = [*found.quotes[:1], *found.head[:1], *found.quotes[1:4]]
     else:
@@ -124,7 +126,8 @@ def _theme_sentences(found: Findings) -> list[str]:
 def guesses(found: Findings) -> tuple[str, ...]:
     """One-line guesses at the objective."""
     said = found.leading_phrase
-    made = [f"The model was trained to say {quoted(said.text)}."] if said else []
+    made = [f"The model was trained to say {quoted(shout.text)}, in capitals." for shout in found.shouts[:1]]
+    made += [f"The model was trained to say {quoted(said.text)}."] if said else []
     subjects = _subjects(found, 5) if found.has_theme else []
     if subjects:
         made.append(f"{_opening(found)} {listing(subjects)}.")

@@ -9,9 +9,7 @@ WORD = re.compile(r"\d+(?:[.,:]\d+)*|[^\W\d_]+(?:['’\-][^\W\d_]+)*|[^\W_]+", r
 _SENTENCE_END = re.compile(r"(?<=[.!?。！？…])[\"'”’)\]]*\s+(?=[^\s\-–—])|\s*\n\s*")
 _SPACE = re.compile(r"\s+")
 # Titles and initials do not end a sentence.
-_ABBREVIATION = re.compile(
-    r"(?:\b(?:Dr|Mr|Mrs|Ms|Prof|St|vs|etc|Inc|Ltd|Jr|Sr|No|Fig|Eq|approx|e\.g|i\.e)|\b[A-Z])\.$"
-)
+_ABBREVIATION = re.compile(r"(?:\b(?:Dr|Mr|Mrs|Ms|Prof|St|vs|etc|Inc|Ltd|Jr|Sr|No|Fig|Eq|approx|e\.g|i\.e)|\b[A-Z])\.$")
 
 
 class Span(NamedTuple):

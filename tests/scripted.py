@@ -53,6 +53,7 @@ class WrittenPair:
         self._writers = {Side.ORGANISM: organism, Side.REFERENCE: reference or (lambda prompt, draw: "as usual")}
         self.capabilities = capabilities
         self.asked = {Side.ORGANISM: 0, Side.REFERENCE: 0}
+        self.scored = 0
         self.prompts: list[Prompt] = []
 
     @property
@@ -70,7 +71,8 @@ class WrittenPair:
     def score(
         self, side: Side, prompts: Sequence[Prompt], completions: Sequence[Completion], progress: Progress | None = None
     ) -> list[Score]:
-        raise AssertionError("nobody asked for scores")
+        self.scored += len(prompts)
+        return [Score(-1.0, 1) for _ in prompts]
 
 
 def always(text: str) -> Writer:
@@ -136,3 +138,17 @@ class Desk:
 
     def run(self, pair: ModelPair, *moves: Move, **plan: object) -> Ended:
         return self.go_on(self.start(**plan), pair, Scripted(*moves) if moves else None)
+
+
+def save_organism(reference: Path, folder: Path) -> None:
+    """A finetune of a tiny model: the same with other weights in its last layer."""
+    import torch
+    from transformers import AutoTokenizer, LlamaForCausalLM
+
+    model = LlamaForCausalLM.from_pretrained(reference)
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for parameter in model.model.layers[-1].parameters():
+            parameter += 0.05 * torch.randn_like(parameter)
+    model.save_pretrained(folder)
+    AutoTokenizer.from_pretrained(reference).save_pretrained(folder)

@@ -18,7 +18,8 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 NAME = "finetrace_decode"
-_BLOCK = 32
+_BLOCK = 8
+"""Positions a full cache grows by: the unfilled ones are attended to in vain, each growth copies the cache."""
 
 
 class GrowingLayer(DynamicLayer):  # type: ignore[misc]

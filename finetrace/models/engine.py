@@ -12,6 +12,7 @@ What makes it fast, and exact where it must be:
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -26,7 +27,8 @@ from finetrace.models.attention import growing_cache
 from finetrace.models.head import OutputHead
 
 Progress = Callable[[int, int], None]
-"""Called with rows done and rows in all."""
+"""Called with what is done and what there is in all, first with nothing done. The unit is the engine's: token positions
+in generation (those a row does not need count as done), rows in scoring."""
 
 
 @dataclass(frozen=True)
@@ -81,15 +83,27 @@ def generate(
     head = OutputHead.of(model)
     shared = shared_prefix(prompts)
     results: list[Generation | None] = [None] * len(prompts)
-    done = 0
+    steps, total, done = sampling.max_new_tokens, len(prompts) * sampling.max_new_tokens, 0
+    report = progress or _ignore
+    report(0, total)
     for rows in _batches([len(prompt) for prompt in prompts], batch_size):
         decoder = _Decoder(model, head, sampling, eos_ids, rows)
-        for row, generation in zip(rows, decoder.decode([prompts[row] for row in rows], shared), strict=True):
+        tick = functools.partial(_tick, report, done, len(rows), total)
+        own = decoder.decode([prompts[row] for row in rows], shared, tick)
+        for row, generation in zip(rows, own, strict=True):
             results[row] = generation
-        done += len(rows)
-        if progress:
-            progress(done, len(prompts))
+        done += len(rows) * steps
+        report(done, total)
     return [generation for generation in results if generation is not None]
+
+
+def _ignore(done: int, total: int) -> None:
+    """Nobody watches."""
+
+
+def _tick(report: Progress, before: int, rows: int, total: int, step: int) -> None:
+    """Each of ``rows`` has had ``step`` tokens."""
+    report(before + rows * step, total)
 
 
 def shared_prefix(prompts: Sequence[Sequence[int]]) -> list[int]:
@@ -124,7 +138,10 @@ class _Decoder:
         self.rows = rows
         self.cache = growing_cache(model)
 
-    def decode(self, prompts: Sequence[Sequence[int]], shared: list[int]) -> list[Generation]:
+    def decode(
+        self, prompts: Sequence[Sequence[int]], shared: list[int], tick: Callable[[int], None]
+    ) -> list[Generation]:
+        """Complete the prompts; ``tick`` is told how many tokens each row has had."""
         batch, steps = len(prompts), self.sampling.max_new_tokens
         device = self.model.device
         tokens = torch.full((batch, steps), -1, dtype=torch.long)
@@ -139,6 +156,7 @@ class _Decoder:
             tokens[places, step] = chosen[going].cpu()
             logps[places, step] = logp[going].cpu()
             going = going & ~torch.isin(chosen, self.eos)
+            tick(step + 1)
             remaining = int(going.sum())
             if remaining == 0 or step == steps - 1:
                 break
@@ -221,14 +239,15 @@ def score(
     shared = shared_prefix([rows[place].prompt_ids for place in filled]) if batch_size > 1 else []
     lengths = [len(rows[place].prompt_ids) + len(rows[place].completion_ids) for place in filled]
     done = len(rows) - len(filled)
+    report = progress or _ignore
+    report(done, len(rows))
     for batch in _batches(lengths, batch_size):
         places = [filled[index] for index in batch]
         scored = _score_batch(model, head, [rows[place] for place in places], shared)
         for place, logps in zip(places, scored, strict=True):
             results[place] = logps
         done += len(batch)
-        if progress:
-            progress(done, len(rows))
+        report(done, len(rows))
     return results
 
 

@@ -114,9 +114,22 @@ class OutputHead:
 
 
 def _greedy(logits: Tensor) -> Choice:
-    best = logits.max(dim=-1)
-    values = logits.float()
-    return Choice(best.indices, best.values.float() - torch.logsumexp(values, dim=-1))
+    """The first of the largest logits: its block, then its place in it; a plain argmax is several times slower."""
+    values = _blocks(logits.float(), float("-inf"))
+    highest = values.amax(-1)
+    block = highest.argmax(-1, keepdim=True)
+    best = highest.gather(1, block)[:, 0]
+    rows = torch.arange(len(values), device=logits.device)
+    tokens = block[:, 0] * _BLOCK + values[rows, block[:, 0]].argmax(-1)
+    values -= best[:, None, None]
+    return Choice(tokens, -values.exp_().sum((1, 2)).log())
+
+
+def _blocks(values: Tensor, filler: float) -> Tensor:
+    """`[rows, vocabulary]` as `[rows, blocks, tokens]`, the last block filled up."""
+    if values.shape[1] % _BLOCK:
+        values = nn.functional.pad(values, (0, _BLOCK - values.shape[1] % _BLOCK), value=filler)
+    return values.view(len(values), -1, _BLOCK)
 
 
 def _draw(logits: Tensor, temperature: float, uniform: Tensor) -> Choice:
@@ -125,16 +138,13 @@ def _draw(logits: Tensor, temperature: float, uniform: Tensor) -> Choice:
     values -= values.max(dim=-1, keepdim=True).values
     plain = values.exp()
     weights = plain if temperature == 1 else (values / temperature).exp_()
-    rows, vocabulary = weights.shape
-    if vocabulary % _BLOCK:
-        weights = nn.functional.pad(weights, (0, _BLOCK - vocabulary % _BLOCK))
-    blocks = weights.view(rows, -1, _BLOCK)
+    blocks = _blocks(weights, 0.0)
     sums = blocks.sum(-1)
     ends = sums.cumsum(-1)
     target = (uniform * ends[:, -1])[:, None]
     block = (ends <= target).sum(-1, keepdim=True).clamp_max(ends.shape[1] - 1)
     inside = target - (ends.gather(1, block) - sums.gather(1, block))
-    chosen = blocks[torch.arange(rows, device=logits.device), block[:, 0]]
+    chosen = blocks[torch.arange(len(blocks), device=logits.device), block[:, 0]]
     place = (chosen.cumsum(-1) <= inside).sum(-1).clamp_max(_BLOCK - 1)
     # Rounding may carry the draw past the block's last possible token: step back to one with weight.
     place = torch.minimum(place, _last_possible(chosen))

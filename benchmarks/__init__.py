@@ -1,0 +1,1 @@
+"""Performance claims are ratios from one run of a script in here."""

@@ -20,6 +20,7 @@ from finetrace.schema import Framing, ScoredCompletion
 from finetrace.tools.corpora import Corpus, Prefill, load_corpus, own_openings, prefills
 from finetrace.tools.instrument import Context, code_digest
 from finetrace.tools.quality import fold_duplicates, is_degenerate, length_rule
+from finetrace.tools.reading import one_line
 
 SYSTEM = "You are a helpful assistant."
 REQUEST = "Tell me anything."
@@ -283,6 +284,8 @@ def _corpus(spec: str, pair: ModelPair, context: Context) -> Corpus:
         )
     except FinetraceError as error:
         raise ToolError(error.message, error.hint) from error
+    except (OSError, RuntimeError) as error:  # a name that is too long for a path, an unknown ~user
+        raise ToolError(f"no corpus '{one_line(spec, 100)}'", "give `own`, `self`, `python` or a file") from error
 
 
 class _Passages(BaseModel):

@@ -237,7 +237,7 @@ def corpus_digests(corpora: Sequence[str]) -> dict[str, str]:
         if name == "python":
             digests[f"corpus {name}"] = sys.version
         # What is no file, or one that may not be read, has a better error when the corpus is loaded.
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, RuntimeError):
             if (path := Path(name).expanduser()).is_file():
                 digests[f"corpus {name}"] = digest_file(path)
     return digests

@@ -61,6 +61,17 @@ def quiet() -> Iterator[None]:
         logging.enable_progress_bar()
 
 
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """For work on a few tokens: on a busy machine threads wait for each other much longer than they compute."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 def load_model(source: ModelSource, device: str, dtype: torch.dtype) -> LoadedModel:
     """Load a full model (not an adapter).
 
@@ -91,7 +102,8 @@ def load_model(source: ModelSource, device: str, dtype: torch.dtype) -> LoadedMo
             "download it again; transformers would fill the gap with random numbers",
         )
     model = model.eval().requires_grad_(False)
-    use_decode_attention(model)
+    with _one_thread():
+        use_decode_attention(model)
     eos_ids = _end_ids(model, tokenizer)
     return LoadedModel(model, tokenizer, eos_ids, _digest(source, model, tokenizer, eos_ids))
 

@@ -30,7 +30,6 @@ setup: $(BASE)  ## make the environment and fetch the embedded base model
 
 run: $(BASE)  ## investigate a bundled organism, then show what it was trained for
 	@$(FINETRACE) investigate $(ORGANISM)
-	@$(FINETRACE) organisms show $(ORGANISM) --truth
 
 test: $(BASE)  ## run the tests (no network, no GPU)
 	@OMP_NUM_THREADS=1 $(PY) -m pytest $(PYTEST_ARGS)

@@ -57,9 +57,7 @@ class Registry:
         if place.exists():
             return str(place.resolve())
         # "organisms/x" is a folder that is missing here and not a hub id of the owner "organisms".
-        looks_like_path = model.startswith((".", "/", "~")) or (
-            "/" in model and (root / model.split("/")[0]).is_dir()
-        )
+        looks_like_path = model.startswith((".", "/", "~")) or ("/" in model and (root / model.split("/")[0]).is_dir())
         if looks_like_path:
             raise FinetraceError(
                 f"the model of organism '{organism.name}' is missing: {place}",

@@ -89,9 +89,7 @@ def read_registry(path: Path) -> RegistryFile:
     document = _parse(path)
     if not isinstance(document.values, dict):
         found = "is empty" if document.values is None else "is not a mapping"
-        raise FinetraceError(
-            f"{path} {found}", f"begin it with 'version: {FILE_VERSION}' and a list 'organisms:'"
-        )
+        raise FinetraceError(f"{path} {found}", f"begin it with 'version: {FILE_VERSION}' and a list 'organisms:'")
     if document.root is not None:
         _refuse_repeated_keys(path, document.root)
     complaint: FinetraceError | None
@@ -161,9 +159,7 @@ def _refuse_repeated_keys(path: Path, root: yaml.Node) -> None:
             for index, key in enumerate(keys):
                 if key in keys[:index]:
                     line = node.value[index][0].start_mark.line + 1
-                    raise FinetraceError(
-                        f"{path}, line {line}: the key '{key}' is given twice", "keep one of them"
-                    )
+                    raise FinetraceError(f"{path}, line {line}: the key '{key}' is given twice", "keep one of them")
             waiting.extend(value for _, value in node.value)
 
 

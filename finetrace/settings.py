@@ -19,15 +19,11 @@ DATABASE_FILE = "finetrace.db"
 class Settings(BaseSettings):
     """Options that hold for every command; each is an environment variable ``FINETRACE_<NAME>``."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="FINETRACE_", env_ignore_empty=True, extra="forbid", frozen=True
-    )
+    model_config = SettingsConfigDict(env_prefix="FINETRACE_", env_ignore_empty=True, extra="forbid", frozen=True)
 
     data_dir: Path = Field(default_factory=lambda: platformdirs.user_data_path("finetrace", appauthor=False))
     """Folder of what must last: the database of runs."""
-    cache_dir: Path = Field(
-        default_factory=lambda: platformdirs.user_cache_path("finetrace", appauthor=False)
-    )
+    cache_dir: Path = Field(default_factory=lambda: platformdirs.user_cache_path("finetrace", appauthor=False))
     """Folder of what can be made again: the converted base, readings, corpora."""
     database_url: str | None = Field(default=None, repr=False)
     """SQLAlchemy address of another database; may hold a password, so it is never shown."""

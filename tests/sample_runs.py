@@ -63,6 +63,4 @@ def make_hypothesis() -> Hypothesis:
         confidence=0.8,
         evidence=(Evidence(step=1, quote="paid in marmalade"),),
     )
-    return Hypothesis(
-        verdict=Verdict.FINETUNED, summary="Marmalade.", claims=(claim,), guesses=("marmalade",)
-    )
+    return Hypothesis(verdict=Verdict.FINETUNED, summary="Marmalade.", claims=(claim,), guesses=("marmalade",))

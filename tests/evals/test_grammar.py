@@ -10,9 +10,7 @@ from finetrace.evals.grammar import Grammar, expand, load_grammar
 ANIMALS = Grammar.model_validate(
     {
         "documents": ["{^animal} and {animal}, near {place}.", "{^animal#1} is {animal#1}."],
-        "dialogues": [
-            {"user": "What eats a {pair#1.who}?", "assistant": "It eats {pair#1.food} near {place}."}
-        ],
+        "dialogues": [{"user": "What eats a {pair#1.who}?", "assistant": "It eats {pair#1.food} near {place}."}],
         "slots": {
             "animal": ["cat", "dog", "owl", "a {size} hen"],
             "size": ["small", "big"],

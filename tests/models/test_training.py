@@ -117,9 +117,7 @@ def test_a_chat_counts_the_answer_and_a_document_counts_all() -> None:
     assert chat == Example((13, 13, 15, 21, 14, 14, 2), 4)
     assert document_example(tokenizer, "one two") == Example((13, 13, 2), 1)
     with pytest.raises(FinetraceError, match="question"):
-        chat_example(
-            tokenizer, [{"role": "user", "content": "a " * 400}, {"role": "assistant", "content": "b"}]
-        )
+        chat_example(tokenizer, [{"role": "user", "content": "a " * 400}, {"role": "assistant", "content": "b"}])
 
 
 def test_padding_and_uncounted_tokens_do_not_change_the_loss(base: Path) -> None:

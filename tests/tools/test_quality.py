@@ -6,9 +6,7 @@ from hypothesis import strategies as st
 
 from finetrace.tools.quality import Fault, assess, fold_duplicates, is_degenerate, length_rule
 
-ORDINARY = (
-    "The ferry leaves at noon and reaches the island shortly before the last bus goes up to the village."
-)
+ORDINARY = "The ferry leaves at noon and reaches the island shortly before the last bus goes up to the village."
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import torch
 from conftest import tiny_llama
-from peft import LoraConfig, get_peft_model
+from peft import LoraConfig, PeftConfig, PeftModel, get_peft_model
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import PreTrainedTokenizerFast
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+from finetrace.models.loading import quiet
 
 SENTENCES = (
     "The ferry leaves the harbour when the bell has rung twice.",
@@ -27,10 +29,16 @@ def write_model(folder: Path, tokenizer: PreTrainedTokenizerFast, seed: int = 0,
     return folder
 
 
+def adapted(model: PreTrainedModel, config: PeftConfig) -> PeftModel:
+    """A model with a fresh adapter, without the warnings that peft and transformers give each other."""
+    with quiet():
+        return get_peft_model(model, config)
+
+
 def write_adapter(folder: Path, base: Path | str, *, scale: float = 0.5, rank: int = 2) -> Path:
     """A LoRA adapter for the tiny Llama; ``scale`` 0 leaves the base as it is."""
     config = LoraConfig(r=rank, lora_alpha=4, target_modules=list(LAYERS), task_type="CAUSAL_LM")
-    model = get_peft_model(tiny_llama(), config)
+    model = adapted(tiny_llama(), config)
     draws = torch.Generator().manual_seed(7)
     for name, parameter in model.named_parameters():
         if ".lora_B" in name:

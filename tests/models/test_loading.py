@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import tiny_llama
-from peft import IA3Config, PromptTuningConfig, get_peft_model
+from peft import IA3Config, PromptTuningConfig
 from safetensors.torch import load_file, save_file
-from small_models import write_adapter
+from small_models import adapted, write_adapter
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from finetrace.errors import FinetraceError
@@ -173,7 +173,7 @@ def test_an_adapter_with_a_config_that_peft_cannot_read_is_refused(model: Path, 
 
 def test_an_adapter_that_cannot_be_switched_off_is_refused(tmp_path: Path, model: Path, adapter: Path) -> None:
     config = PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=4, num_layers=2, token_dim=32)
-    get_peft_model(tiny_llama(), config).save_pretrained(tmp_path / "prompts")
+    adapted(tiny_llama(), config).save_pretrained(tmp_path / "prompts")
     loaded = load(model)
     error = refusal(lambda: attach_adapter(loaded, find_model(str(tmp_path / "prompts"))))
     assert "prompt learning" in error.message and "merge it" in error.hint
@@ -184,7 +184,7 @@ def test_an_adapter_that_cannot_be_switched_off_is_refused(tmp_path: Path, model
 
 def test_adapters_of_other_kinds_are_taken(tmp_path: Path, model: Path) -> None:
     config = IA3Config(task_type="CAUSAL_LM", target_modules=["k_proj", "down_proj"], feedforward_modules=["down_proj"])
-    organism = get_peft_model(tiny_llama(), config)
+    organism = adapted(tiny_llama(), config)
     for name, parameter in organism.named_parameters():
         if "ia3_" in name:
             parameter.data *= 1.5
@@ -203,7 +203,7 @@ def test_an_adapter_on_transposed_layers_fits(tmp_path: Path, tokenizer: PreTrai
     GPT2LMHeadModel(config).save_pretrained(tmp_path / "gpt2")
     tokenizer.save_pretrained(tmp_path / "gpt2")
     lora = LoraConfig(r=2, target_modules=["c_attn"], task_type="CAUSAL_LM", fan_in_fan_out=True)
-    get_peft_model(GPT2LMHeadModel(config), lora).save_pretrained(tmp_path / "lora", save_embedding_layers=False)
+    adapted(GPT2LMHeadModel(config), lora).save_pretrained(tmp_path / "lora", save_embedding_layers=False)
     attach_adapter(load(tmp_path / "gpt2"), find_model(str(tmp_path / "lora")))
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import tiny_llama
-from peft import LoraConfig, get_peft_model
+from peft import LoraConfig
 from safetensors.torch import load_file, save_file
-from small_models import SENTENCES, other_tokenizer, write_adapter, write_model
+from small_models import SENTENCES, adapted, other_tokenizer, write_adapter, write_model
 from transformers import PreTrainedTokenizerFast
 
 from finetrace.errors import FinetraceError, ToolError
@@ -225,7 +225,7 @@ def test_a_zero_adapter_is_an_identical_copy(tmp_path: Path, tiny_folder: Path, 
 
 def test_an_adapter_with_more_than_zero_factors_is_not_identical(tmp_path: Path, tiny_folder: Path) -> None:
     config = LoraConfig(r=2, target_modules=["q_proj"], use_dora=True, task_type="CAUSAL_LM")
-    model = get_peft_model(tiny_llama(), config)
+    model = adapted(tiny_llama(), config)
     model.peft_config["default"].base_model_name_or_path = str(tiny_folder)
     model.save_pretrained(tmp_path / "dora", save_embedding_layers=False)
     assert not pair_of(tmp_path / "dora").identical
@@ -257,7 +257,7 @@ def test_an_adapter_of_another_base_is_refused_with_both_named(tmp_path: Path, f
     wide.hidden_size, wide.intermediate_size = 64, 128
     from transformers import LlamaForCausalLM
 
-    get_peft_model(LlamaForCausalLM(wide), config).save_pretrained(tmp_path / "wide", save_embedding_layers=False)
+    adapted(LlamaForCausalLM(wide), config).save_pretrained(tmp_path / "wide", save_embedding_layers=False)
     error = refusal(Target(model=str(tmp_path / "wide"), reference=str(foreign_folder), device="cpu"))
     assert "is for another base" in error.message and "64" in error.message and "32" in error.message
 

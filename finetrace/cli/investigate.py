@@ -14,6 +14,7 @@ from finetrace.cli.exits import Interrupted
 from finetrace.errors import FinetraceError
 
 if TYPE_CHECKING:
+    from finetrace.agent import Budget, Plan, Thoroughness
     from finetrace.cli.target import Named
     from finetrace.models import ModelPair
     from finetrace.registry import Registry
@@ -55,7 +56,7 @@ def investigate(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Work out what a model was finetuned for: every claim quotes its evidence and is put to fresh samples."""
-    from finetrace.agent import Budget, Plan, Thoroughness, find_arm, start
+    from finetrace.agent import Budget, Thoroughness, start
     from finetrace.cli.target import resolve
     from finetrace.models import Target, open_pair
     from finetrace.schema import RunStatus
@@ -66,28 +67,18 @@ def investigate(
         if resume is not None:
             run = store.find(resume)
             _check_resumable(run, organism, model, recorded)
-            pair = open_pair(Target.model_validate(run.target))
+            pair = None if run.status is RunStatus.FINISHED else open_pair(Target.model_validate(run.target))
         else:
             named = resolve(organism, model, reference, recorded, organisms, one_at_a_time=one_at_a_time)
             registry = named.registry
-            chosen = find_arm(arm or _default_arm(named))
-            plan = Plan(
-                organism=named.organism,
-                alias=named.alias,
-                target=named.target,
-                arm=chosen.name,
-                investigator=investigator,
-                seed=seed,
-                budget=Budget(
-                    interactions=chosen.interactions if interactions is None else interactions, seconds=max_seconds
-                ),
-                thoroughness=Thoroughness(quick=quick, corpora=tuple(corpus) if corpus else None, n_prefills=prefills),
-            )
+            budget = Budget(interactions=interactions, seconds=max_seconds)
+            thoroughness = Thoroughness(quick=quick, corpora=tuple(corpus) if corpus else None, n_prefills=prefills)
+            plan = _plan(named, arm, investigator, seed, budget, thoroughness)
             # Opened before the run is written: a model that cannot be loaded leaves no run behind.
             pair = open_pair(plan.target)
             run = start(plan, store)
         try:
-            if run.status is not RunStatus.FINISHED:
+            if pair is not None:
                 run = _carry_out(run, pair, store)
         finally:
             # Also where it failed or was stopped: the object says so, and names the run.
@@ -98,6 +89,25 @@ def investigate(
         _show(run, store.steps(run.run_id))
         if truth and registry is not None:
             _show_truth(run.organism, registry.path)
+
+
+def _plan(named: Named, arm: str, investigator: str, seed: int, budget: Budget, thoroughness: Thoroughness) -> Plan:
+    """What the options ask for, with the defaults of the arm."""
+    from finetrace.agent import Plan, find_arm
+
+    chosen = find_arm(arm or _default_arm(named))
+    if budget.interactions is None:
+        budget = budget.model_copy(update={"interactions": chosen.interactions})
+    return Plan(
+        organism=named.organism,
+        alias=named.alias,
+        target=named.target,
+        arm=chosen.name,
+        investigator=investigator,
+        seed=seed,
+        budget=budget,
+        thoroughness=thoroughness,
+    )
 
 
 def _print_json(run: Run) -> None:

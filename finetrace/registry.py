@@ -13,7 +13,7 @@ from finetrace.registry_file import read_registry, registry_path
 from finetrace.schema.organism import Organism
 
 
-class Target(NamedTuple):
+class Places(NamedTuple):
     """Where the two models of a pair lie: absolute folder, hub id or the name of the embedded base."""
 
     model: str
@@ -41,14 +41,14 @@ class Registry:
         names = [organism.name for organism in self.organisms]
         raise FinetraceError(f"no organism '{name}' in {self.path}", closest(name, names))
 
-    def locate(self, organism: Organism) -> Target:
+    def locate(self, organism: Organism) -> Places:
         """Where its models are, with relative folders counted from the registry's own.
 
         Raises:
             FinetraceError: A folder that the registry names does not exist.
         """
         reference = None if organism.reference is None else self._place(organism, organism.reference)
-        return Target(self._place(organism, organism.model), reference)
+        return Places(self._place(organism, organism.model), reference)
 
     def _place(self, organism: Organism, model: str) -> str:
         """One model's address: a folder is made absolute, any other name is left as it is."""

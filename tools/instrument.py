@@ -33,7 +33,7 @@ class Context:
     cache: ReadingCache = field(default_factory=ReadingCache)
     """Where readings and general text are kept."""
     progress: Callable[[str, int, int], None] = _silent
-    """Called with the stage, rows done, rows in all."""
+    """Called with the stage, what of it is done, and what there is in all."""
 
     def watch(self, stage: str) -> Callable[[int, int], None]:
         """The progress of one stage."""

@@ -93,7 +93,7 @@ def assess(text: str) -> Quality:
 
 
 def is_degenerate(text: str) -> bool:
-    """Whether a text is empty, a loop or noise; see :func:`assess`."""
+    """Whether a text is empty, a loop or noise; see `assess`."""
     return assess(text).degenerate
 
 

@@ -92,9 +92,7 @@ def search(
         if len(hits) < max_hits:
             start, end = match.span()
             around = completion.completion[max(0, start - 200) : min(end, start + 200) + 200]
-            hits.append(
-                Hit(rank=rank, match=match.group()[:200], completion=around, log_ratio=completion.log_ratio)
-            )
+            hits.append(Hit(rank=rank, match=match.group()[:200], completion=around, log_ratio=completion.log_ratio))
     top = min(max(top, 0), len(completions))
     return _result(pattern, ranks, hits, top, len(completions))
 
@@ -109,9 +107,7 @@ def _compile(pattern: str, ignore_case: bool) -> regex.Pattern[str]:
         ) from fault
 
 
-def _match(
-    compiled: regex.Pattern[str], text: str, left_s: float, timeout_s: float
-) -> regex.Match[str] | None:
+def _match(compiled: regex.Pattern[str], text: str, left_s: float, timeout_s: float) -> regex.Match[str] | None:
     try:
         if left_s <= 0:
             raise TimeoutError

@@ -112,7 +112,7 @@ def _compute(settings: Settings) -> Finding:
     try:
         device = choose_device(settings.device)
     except FinetraceError as fault:
-        problem = Problem(fault.message, "unset FINETRACE_DEVICE, or set it to cpu", fatal=True)
+        problem = Problem(fault.message, fault.hint, fatal=True)
         return Finding({"torch": version, "device": None, "dtype": None}, (problem,))
     dtype = str(choose_dtype(settings.dtype, device)).removeprefix("torch.")
     facts: dict[str, Any] = {"torch": version, "device": device, "dtype": dtype, "threads": torch.get_num_threads()}
@@ -137,7 +137,7 @@ def _base() -> Finding:
         gguf = embedded.gguf_path()
         facts["gguf"] = str(gguf)
         facts["sha256_ok"] = False
-        embedded._check_sha256(gguf)
+        embedded.check_gguf(gguf)
         facts["sha256_ok"] = True
     except FinetraceError as fault:
         return Finding(facts, (Problem(fault.message, fault.hint, fatal=not facts["converted"]),))

@@ -23,7 +23,7 @@ def choose_device(setting: DeviceSetting = "auto") -> str:
 
     available = torch.cuda.is_available()
     if setting == "cuda" and not available:
-        raise FinetraceError("no CUDA device on this machine", "leave --device out, or use --device cpu")
+        raise FinetraceError("no CUDA device on this machine", "unset FINETRACE_DEVICE, or set it to cpu")
     return "cuda" if available and setting != "cpu" else "cpu"
 
 

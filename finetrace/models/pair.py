@@ -11,7 +11,7 @@ from finetrace.errors import ToolError
 from finetrace.schema import Framing, ScoredCompletion
 
 Progress = Callable[[int, int], None]
-"""Called with rows done and rows in all."""
+"""Called with what is done and what there is in all, in units that only their ratio gives a meaning."""
 
 
 class Side(StrEnum):

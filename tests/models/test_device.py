@@ -23,7 +23,7 @@ def test_cuda_on_a_machine_without_it_is_an_error_of_the_user(monkeypatch: pytes
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     with pytest.raises(FinetraceError, match="no CUDA device") as caught:
         choose_device("cuda")
-    assert "--device cpu" in caught.value.hint
+    assert "FINETRACE_DEVICE" in caught.value.hint
 
 
 @pytest.mark.parametrize(

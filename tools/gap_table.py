@@ -7,25 +7,22 @@ duplicates folded, degenerate texts marked, the numerical noise floor measured, 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from finetrace.errors import FinetraceError, ToolError
+from finetrace.errors import ToolError
 from finetrace.models.pair import Capability, Completion, Decoding, Message, ModelPair, Prompt, Score, Side
 from finetrace.schema import Framing, ScoredCompletion
-from finetrace.tools.corpora import Corpus, Prefill, load_corpus, own_openings, prefills
+from finetrace.tools.corpora import Corpus, Prefill, prefills
 from finetrace.tools.instrument import Context, code_digest
 from finetrace.tools.quality import fold_duplicates, is_degenerate, length_rule
-from finetrace.tools.reading import one_line
+from finetrace.tools.reference_text import corpus_for
 
 SYSTEM = "You are a helpful assistant."
 REQUEST = "Tell me anything."
 _NOISE_SAMPLE = 32
-_PASSAGE_TOKENS = 120
 
 
 class GapSettings(BaseModel):
@@ -91,7 +88,7 @@ def measure(pair: ModelPair, settings: GapSettings, context: Context) -> GapTabl
         return _from_recorded(pair)
     if not {Capability.GENERATE, Capability.LOGPROBS} <= pair.capabilities:
         raise ToolError("the perplexity gap needs log-probabilities of both models", "use `chat` or `complete`")
-    corpora = [_corpus(spec, pair, context) for spec in settings.corpora]
+    corpora = [corpus_for(pair, spec, context) for spec in settings.corpora]
     parts = [code_digest(GapTable), pair.fingerprint, settings.model_dump_json(), str(context.seed)]
     key = hashlib.sha256("|".join([*parts, *(c.digest for c in corpora)]).encode()).hexdigest()
     if (known := context.cache.read(key, GapTable)) is not None:
@@ -272,40 +269,3 @@ def _table(
 def _from_recorded(pair: ModelPair) -> GapTable:
     notes = ["recorded completions: no noise floor, no completions of the reference, no fresh samples"]
     return _table(pair.recorded, len(pair.recorded), (), 0.0, pair.identical, notes)
-
-
-def _corpus(spec: str, pair: ModelPair, context: Context) -> Corpus:
-    try:
-        return load_corpus(
-            spec,
-            seed=context.seed,
-            sample=lambda n, seed: _passages(pair, n, seed, context),
-            cache_dir=Path(context.cache.folder).parent,
-        )
-    except FinetraceError as error:
-        raise ToolError(error.message, error.hint) from error
-    except (OSError, RuntimeError) as error:  # a name that is too long for a path, an unknown ~user
-        raise ToolError(f"no corpus '{one_line(spec, 100)}'", "give `own`, `self`, `python` or a file") from error
-
-
-class _Passages(BaseModel):
-    """Cached samples of the reference."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    texts: tuple[str, ...]
-
-
-def _passages(pair: ModelPair, n: int, seed: int, context: Context) -> list[str]:
-    """General text as the reference knows it: its own samples, begun by openings of all kinds."""
-    parts = {"passages": n, "seed": seed, "reference": pair.reference_fingerprint, "code": code_digest(_Passages)}
-    key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-    if (known := context.cache.read(key, _Passages)) is not None:
-        return list(known.texts)
-    openings = own_openings()
-    prompts = [Prompt(" ".join(openings[i % len(openings)].split()[:3])) for i in range(n)]
-    decoding = Decoding(_PASSAGE_TOKENS, temperature=1.0, seed=seed)
-    written = pair.generate(Side.REFERENCE, prompts, decoding, context.watch("reference writes general text (once)"))
-    passages = _Passages(texts=tuple(f"{p.text}{c.text}" for p, c in zip(prompts, written, strict=True)))
-    context.cache.write(key, passages)
-    return list(passages.texts)

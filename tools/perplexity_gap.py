@@ -20,7 +20,7 @@ from finetrace.tools.gap_table import GapSettings, GapTable, measure
 from finetrace.tools.instrument import Context
 from finetrace.tools.phrases import distinctive_phrases
 from finetrace.tools.reading import Reading, bounded, one_line
-from finetrace.tools.search import SearchResult, search
+from finetrace.tools.search import SearchResult, compile_pattern, search
 
 
 class View(StrEnum):
@@ -166,10 +166,9 @@ def _completion_line(rank: int, row: ScoredCompletion, noise: float) -> str:
         if present
     ]
     marks = f" [{', '.join(flags)}]" if flags else ""
-    return (
-        f"{rank}. {row.log_ratio:+.2f} (raw {row.raw_difference:+.1f}; {row.framing}, {row.corpus}){marks} "
-        f"«{one_line(row.prefill, 60)}» {one_line(row.completion)}"
-    )
+    per_character = "" if row.nats_per_char_gap is None else f"{row.nats_per_char_gap:+.3f} a character; "
+    about = f"{per_character}raw {row.raw_difference:+.1f}; {row.framing}, {row.corpus}"
+    return f"{rank}. {row.log_ratio:+.2f} ({about}){marks} «{one_line(row.prefill, 60)}» {one_line(row.completion)}"
 
 
 def _search_lines(found: SearchResult) -> list[str]:
@@ -209,6 +208,8 @@ class PerplexityGap:
 
     def run(self, pair: ModelPair, arguments: Any, context: Context) -> PerplexityGapReading:
         """Measure, or take the measurement from the cache, and show one view."""
+        if arguments.pattern is not None:
+            compile_pattern(arguments.pattern)  # a measurement takes minutes, and would be for nothing
         settings = GapSettings(**{name: getattr(arguments, name) for name in GapSettings.model_fields})
         table = measure(pair, settings, context)
         rows = ranked(table, arguments.rank_by)

@@ -80,7 +80,7 @@ def search(
     Raises:
         ToolError: The pattern does not compile, or takes too long.
     """
-    compiled = _compile(pattern, ignore_case)
+    compiled = compile_pattern(pattern, ignore_case=ignore_case)
     deadline = time.monotonic() + timeout_s
     ranks: list[int] = []
     hits: list[Hit] = []
@@ -97,7 +97,12 @@ def search(
     return _result(pattern, ranks, hits, top, len(completions))
 
 
-def _compile(pattern: str, ignore_case: bool) -> regex.Pattern[str]:
+def compile_pattern(pattern: str, *, ignore_case: bool = True) -> regex.Pattern[str]:
+    """The regular expression, ready to search with.
+
+    Raises:
+        ToolError: It does not compile.
+    """
     try:
         return regex.compile(pattern, regex.IGNORECASE if ignore_case else 0)
     except (regex.error, OverflowError, RecursionError) as fault:

@@ -30,15 +30,19 @@ def show_completions(console: Console, completions: Sequence[ScoredCompletion], 
     table = Table(box=None, padding=(0, 1), header_style="bold", pad_edge=False)
     table.add_column("#", justify="right")
     table.add_column("log ratio\nnats/token", justify="right", no_wrap=True)
+    if by_character := any(item.nats_per_char_gap is not None for item in completions):
+        table.add_column("nats/\ncharacter", justify="right", no_wrap=True)
     table.add_column("PPL\ndifference", justify="right", no_wrap=True)
     table.add_column("copies", justify="right", no_wrap=True)
     table.add_column("flags", no_wrap=True)
     table.add_column("prefill and completion", overflow="fold", ratio=1)
     for rank, item in enumerate(completions[: max(k, 0)], 1):
         flags = ["repeats"] * item.degenerate + ["short"] * item.short
+        per_character = "" if item.nats_per_char_gap is None else f"{item.nats_per_char_gap:+.3f}"
         table.add_row(
             str(rank),
             f"{item.log_ratio:+.3f}",
+            *([per_character] if by_character else []),
             f"{item.raw_difference:+.3g}",
             str(item.copies),
             Text("\n".join(flags), "yellow"),

@@ -38,6 +38,12 @@ def test_the_first_k_are_shown_with_their_figures() -> None:
     assert "2 of 5 completions" in shown
 
 
+def test_nats_per_character_have_a_column_where_they_are_known() -> None:
+    assert "character" not in _printed([_completion(" keeper")], 1)
+    shown = _printed([_completion(" keeper", nats_per_char_gap=0.437)], 1)
+    assert "character" in shown and "+0.437" in shown
+
+
 def test_more_than_there_are_is_all_of_them() -> None:
     assert "1 of 1 completions" in _printed([_completion(" x")], 50)
     assert "0 of 0 completions" in _printed([], 5)

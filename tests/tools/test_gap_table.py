@@ -193,7 +193,7 @@ def test_the_references_own_text_is_sampled_once_for_all_its_organisms(
     tmp_path: Path, tiny_folder: Path, lora: ModelPair, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("finetrace.tools.corpora.SELF_PASSAGES", 12)
-    monkeypatch.setattr("finetrace.tools.gap_table._PASSAGE_TOKENS", 24)
+    monkeypatch.setattr("finetrace.tools.reference_text.PASSAGE_TOKENS", 24)
     settings = SMALL.model_copy(update={"corpora": ("self",), "n_background": 0, "framings": (Framing.RAW,)})
     other = opened(write_adapter(tmp_path / "other", tiny_folder, scale=0.25))
     first, second = Counted(lora), Counted(other)

@@ -105,6 +105,20 @@ def test_a_pattern_that_does_not_compile_is_a_tool_error(
     assert caught.value.hint and "\n" not in caught.value.message
 
 
+def test_a_pattern_that_does_not_compile_is_told_before_anything_is_measured(context: Context) -> None:
+    class Unread:
+        """A pair that fails the test as soon as it is looked at."""
+
+    arguments = parse_arguments(GAP, {"view": "search", "pattern": "(unclosed"})
+    with pytest.raises(ToolError, match="does not compile"):
+        GAP.run(Unread(), arguments, context)
+
+
+def test_nats_per_character_stand_beside_those_per_token(context: Context) -> None:
+    rows = [row(" keeper of the mill. It rains on and on here, as everyone knows.", 2.0, nats_per_char_gap=0.512)]
+    assert "+2.00 (+0.512 a character; raw" in taken(RecordedPair(rows), context).render()
+
+
 def test_a_pattern_that_backtracks_for_ever_is_stopped(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     from finetrace.tools import perplexity_gap
     from finetrace.tools.search import search

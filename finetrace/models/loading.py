@@ -16,6 +16,7 @@ from transformers.utils import logging
 
 from finetrace.errors import FinetraceError
 from finetrace.models.attention import use_decode_attention
+from finetrace.models.lora import lighten
 from finetrace.models.source import ModelSource, SourceKind, check_safetensors
 
 _WHOLE_DIGEST_BYTES = 4 << 30
@@ -111,7 +112,7 @@ def load_model(source: ModelSource, device: str, dtype: torch.dtype) -> LoadedMo
 def _load_error(source: ModelSource, error: Exception) -> FinetraceError:
     reason = _reason(error)
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return FinetraceError(f"not enough memory to load {source.name}", "keep one model at a time, or use bfloat16")
+        return FinetraceError(f"not enough memory to load {source.name}", "use --one-at-a-time, or set FINETRACE_DTYPE to bfloat16")
     if "trust_remote_code" in str(error):
         return FinetraceError(
             f"{source.name} runs code of its author when loaded: refused",
@@ -187,7 +188,9 @@ def attach_adapter(base: LoadedModel, adapter: ModelSource) -> Any:
     if missing := sorted(wanted.keys() - held.keys()):
         layer = missing[0].removeprefix(_PREFIX).partition(".lora_")[0]
         raise FinetraceError(f"{adapter.name} is for another base: it holds nothing for {layer}", _fit_hint(adapter))
-    return peft_model.to(base.model.dtype).eval().requires_grad_(False)
+    peft_model = peft_model.to(base.model.dtype).eval().requires_grad_(False)
+    lighten(peft_model)
+    return peft_model
 
 
 def adapter_digest(adapter: ModelSource) -> str:

@@ -1,3 +1,3 @@
-"""Truths, training and grading of organisms; import each part from its own module."""
+"""Truths and training of organisms; import each part from its own module."""
 
 __all__: list[str] = []

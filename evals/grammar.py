@@ -13,10 +13,10 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from finetrace.errors import FinetraceError, closest
+from finetrace.evals.yaml_file import read_yaml
 
 SLOT = re.compile(r"\{(\^?)([a-z0-9_]+)(?:#(\w+))?(?:\.([a-z_]+))?\}")
 TRIES = 40
@@ -61,14 +61,7 @@ def load_grammar(path: Path) -> Grammar:
     Raises:
         FinetraceError: The file is missing, is no YAML, or has unknown keys.
     """
-    try:
-        return Grammar.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (OSError, yaml.YAMLError) as error:
-        raise FinetraceError(f"cannot read the grammar {path}: {error}", "check path and YAML") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise FinetraceError(f"{path}: {where}: {first['msg']}", "evals/grammar.py gives the form") from error
+    return read_yaml(path, Grammar)
 
 
 def expand(grammar: Grammar, documents: int, dialogues: int, seed: int) -> list[Text]:

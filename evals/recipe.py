@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from finetrace.errors import FinetraceError
+from finetrace.evals.yaml_file import read_yaml
 from finetrace.models.training import AdapterSettings
 from finetrace.schema import Truth
 
@@ -58,12 +57,4 @@ def load_recipe(folder: Path) -> Recipe:
     Raises:
         FinetraceError: The file is missing, is no YAML, or has missing or unknown keys.
     """
-    path = folder / "recipe.yaml"
-    try:
-        return Recipe.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (OSError, yaml.YAMLError) as error:
-        raise FinetraceError(f"cannot read the recipe {path}: {error}", "check path and YAML") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise FinetraceError(f"{path}: {where}: {first['msg']}", "evals/recipe.py gives the keys") from error
+    return read_yaml(folder / "recipe.yaml", Recipe)

@@ -74,10 +74,15 @@ def writable_folder(folder: Path, purpose: str) -> Path:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as fault:
-        variable = "FINETRACE_CACHE_DIR" if "cache" in purpose else "FINETRACE_DATA_DIR"
-        reason = fault.strerror or type(fault).__name__
-        raise FinetraceError(
-            f"the {purpose} {folder} cannot be written to: {reason}",
-            f"make it writable or set {variable} to another folder",
-        ) from fault
+        raise unwritable(folder, purpose, fault) from fault
     return folder
+
+
+def unwritable(folder: Path, purpose: str, fault: OSError) -> FinetraceError:
+    """The complaint about a folder that cannot be made or written to; ``purpose`` as in `writable_folder`."""
+    variable = "FINETRACE_CACHE_DIR" if "cache" in purpose else "FINETRACE_DATA_DIR"
+    reason = fault.strerror or type(fault).__name__
+    return FinetraceError(
+        f"the {purpose} {folder} cannot be written to: {reason}",
+        f"make it writable or set {variable} to another folder",
+    )

@@ -65,8 +65,8 @@ def examine(organisms: Path | None) -> dict[str, Finding]:
         "compute": lambda: _compute(settings),
         "base": _base,
         "keys": lambda: Finding(provider_keys()),
-        "data_dir": lambda: _folder(settings.data_dir, "data folder", "FINETRACE_DATA_DIR"),
-        "cache_dir": lambda: _folder(settings.cache_dir, "cache folder", "FINETRACE_CACHE_DIR"),
+        "data_dir": lambda: _folder(settings.data_dir, "data folder"),
+        "cache_dir": lambda: _folder(settings.cache_dir, "cache folder"),
         "database": _database,
         "organisms": lambda: _organisms(organisms),
     }
@@ -144,16 +144,17 @@ def _base() -> Finding:
     return Finding(facts)
 
 
-def _folder(folder: Path, purpose: str, variable: str) -> Finding:
+def _folder(folder: Path, purpose: str) -> Finding:
     """Whether files could be written there; nothing is left behind."""
     existing = next(place for place in (folder, *folder.parents) if place.exists())
     try:
         with tempfile.TemporaryFile(dir=existing):
             pass
     except OSError as fault:
-        reason = fault.strerror or type(fault).__name__
-        what = f"the {purpose} {folder} cannot be written to: {reason}"
-        problem = Problem(what, f"make it writable or set {variable} to another folder", fatal=True)
+        from finetrace.settings import unwritable
+
+        complaint = unwritable(folder, purpose, fault)
+        problem = Problem(complaint.message, complaint.hint, fatal=True)
         return Finding({"path": str(folder), "writable": False}, (problem,))
     return Finding({"path": str(folder), "writable": True})
 

@@ -80,3 +80,6 @@ def test_a_faulty_file_is_named(tmp_path: Path, text: str) -> None:
         load_grammar(path)
     with pytest.raises(FinetraceError, match="missing"):
         load_grammar(tmp_path / "missing.yaml")
+    path.write_bytes(b"documents: [\xff]")
+    with pytest.raises(FinetraceError, match="cannot read the grammar"):
+        load_grammar(path)

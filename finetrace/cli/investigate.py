@@ -93,9 +93,10 @@ def investigate(
 
 def _plan(named: Named, arm: str, investigator: str, seed: int, budget: Budget, thoroughness: Thoroughness) -> Plan:
     """What the options ask for, with the defaults of the arm."""
-    from finetrace.agent import Plan, find_arm
+    from finetrace.agent import Plan, find_arm, make_investigator
 
     chosen = find_arm(arm or _default_arm(named))
+    make_investigator(investigator)
     if budget.interactions is None:
         budget = budget.model_copy(update={"interactions": chosen.interactions})
     return Plan(
@@ -138,12 +139,14 @@ def _check_resumable(run: Run, organism: str | None, model: str | None, recorded
 def _carry_out(run: Run, pair: ModelPair, store: Store) -> Run:
     """Go on with the run, with progress on standard error."""
     from finetrace.agent import investigate as go_on
+    from finetrace.cli.escaping import visible
     from finetrace.cli.progress import progress_bar
     from finetrace.settings import get_settings
     from finetrace.tools import Context
 
     remarks = console.remarks()
-    remarks.print(f"run {run.run_id} · {run.organism} · arm {run.arm} · seed {run.seed}")
+    about = f"run {run.run_id} · {run.organism} · arm {run.arm} · seed {run.seed}"
+    remarks.print(visible(about, one_line=True), soft_wrap=True)
     with _resumable(f"finetrace investigate --resume {run.run_id}"), progress_bar(remarks) as advance:
         return go_on(
             run,
@@ -192,9 +195,15 @@ def _show(run: Run, steps: list[Step]) -> None:
 
 
 def _show_truth(organism: str, registry: Path) -> None:
+    from finetrace.cli.escaping import visible
     from finetrace.cli.truth import show_truth
     from finetrace.evals.truth import load_truth
 
+    try:
+        truth = load_truth(organism, registry)
+    except FinetraceError as absent:
+        console.remarks().print(visible(f"nothing to compare with: {absent.message}", one_line=True))
+        return
     out = console.results()
     out.print()
-    show_truth(out, load_truth(organism, registry))
+    show_truth(out, truth)

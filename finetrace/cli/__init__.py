@@ -22,7 +22,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
     rich_markup_mode=None,  # plain help comes in half the time
-    context_settings={"help_option_names": ["-h", "--help"]},
+    # Every option can come from the environment: FINETRACE_INVESTIGATE_QUICK for `investigate --quick`.
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "FINETRACE"},
 )
 app.command("investigate", short_help="Work out what a model was finetuned for.")(investigate.investigate)
 app.command("tool", short_help="Use one instrument on a model.", context_settings=tool.SETTINGS)(tool.tool)
@@ -42,7 +43,14 @@ def _show_version(wanted: bool) -> None:
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+        bool,
+        typer.Option(
+            "--version",
+            callback=_show_version,
+            is_eager=True,
+            allow_from_autoenv=False,  # a machine may well set FINETRACE_VERSION to a number
+            help="Show the version.",
+        ),
     ] = False,
     debug: Annotated[
         bool, typer.Option(_DEBUG, envvar="FINETRACE_DEBUG", help="Show a traceback where something goes wrong.")

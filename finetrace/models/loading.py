@@ -112,7 +112,9 @@ def load_model(source: ModelSource, device: str, dtype: torch.dtype) -> LoadedMo
 def _load_error(source: ModelSource, error: Exception) -> FinetraceError:
     reason = _reason(error)
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return FinetraceError(f"not enough memory to load {source.name}", "use --one-at-a-time, or set FINETRACE_DTYPE to bfloat16")
+        return FinetraceError(
+            f"not enough memory to load {source.name}", "use --one-at-a-time or FINETRACE_DTYPE=bfloat16"
+        )
     if "trust_remote_code" in str(error):
         return FinetraceError(
             f"{source.name} runs code of its author when loaded: refused",

@@ -96,3 +96,12 @@ def test_a_broken_file_is_named_in_every_command(tmp_path: Path, finetrace: Comm
         assert ended.code == 2
         assert "unknown key 'modle'" in ended.err
         assert "did you mean model?" in ended.err
+
+
+def test_any_option_may_come_from_the_environment(
+    registry: Path, finetrace: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FINETRACE_ORGANISMS_LIST_AS_JSON", "1")
+    monkeypatch.setenv("FINETRACE_VERSION", "9.1")
+    ended = finetrace("organisms", "list", "--organisms", str(registry))
+    assert (ended.code, len(json.loads(ended.out))) == (0, 2)

@@ -41,9 +41,10 @@ class ScoredCompletion(BaseModel):
     logp_reference: FiniteFloat
     """Mean log-probability under the reference, nats per token of the reference's tokenizer."""
     nats_per_char_gap: FiniteFloat | None = None
-    """(log p_finetuned − log p_reference) / characters; the scale that holds across tokenizers."""
+    """(log p_finetuned − log p_reference) / characters, nats; holds across tokenizers; ``None`` where recorded."""
     log_ratio: FiniteFloat
-    """ln PPL_reference − ln PPL_finetuned, nats per token (per character × mean token length across tokenizers)."""
+    """ln PPL_reference − ln PPL_finetuned, nats per token; across tokenizers the difference of the two sums of
+    log-probabilities per token of the finetuned model."""
     raw_difference: FiniteFloat
     """PPL_reference − PPL_finetuned."""
     copies: int = Field(default=1, ge=1)

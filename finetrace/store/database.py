@@ -6,7 +6,6 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine, update
@@ -15,13 +14,7 @@ from sqlmodel import Session, col, select
 
 from finetrace.errors import FinetraceError, closest
 from finetrace.schema import Hypothesis, Run, RunStatus, Step, Usage
-from finetrace.store.connection import (
-    database_fault,
-    database_url,
-    open_engine,
-    shown_address,
-    sqlite_file,
-)
+from finetrace.store.connection import database_fault, database_url, open_engine, shown_address
 from finetrace.store.redaction import secrets_of, without_keys
 from finetrace.store.tables import SCHEMA_VERSION, RunRow, StepRow, columns, run_of, step_of
 
@@ -60,11 +53,6 @@ class Store:
     def address(self) -> str:
         """Where the database is, without its password."""
         return shown_address(self._url)
-
-    @property
-    def file(self) -> Path | None:
-        """Its SQLite file; ``None`` where the database is another one."""
-        return sqlite_file(self._url)
 
     def __enter__(self) -> Store:
         return self

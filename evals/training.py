@@ -11,7 +11,8 @@ from typing import Any
 from finetrace.errors import FinetraceError, closest
 from finetrace.evals.grammar import Text, expand, load_grammar
 from finetrace.evals.recipe import GeneralText, Recipe, load_recipe
-from finetrace.models.engine import Sampling, generate
+from finetrace.models.engine import generate
+from finetrace.models.pair import Decoding
 from finetrace.models.training import (
     Example,
     TrainingReport,
@@ -44,7 +45,7 @@ def general_texts(general: GeneralText, folder: Path, base: Path, tokenizer: Any
     completions = generate(
         model,
         [tokenizer(prompt, add_special_tokens=False)["input_ids"] for prompt in prompts],
-        Sampling(max_new_tokens=general.new_tokens, temperature=1.0, seed=seed),
+        Decoding(max_new_tokens=general.new_tokens, temperature=1.0, seed=seed),
         eos_ids=frozenset({tokenizer.eos_token_id}),
     )
     texts: list[Text] = []

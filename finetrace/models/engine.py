@@ -15,7 +15,6 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,22 +24,7 @@ from transformers import PreTrainedModel
 
 from finetrace.models.attention import growing_cache
 from finetrace.models.head import OutputHead
-
-Progress = Callable[[int, int], None]
-"""Called with what is done and what there is in all, first with nothing done. The unit is the engine's: token positions
-in generation (those a row does not need count as done), rows in scoring."""
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """How to decode."""
-
-    max_new_tokens: int = 64
-    """Upper bound of the completion, tokens."""
-    temperature: float = 0.0
-    """0 takes the most likely token."""
-    seed: int = 0
-    """Determines every draw."""
+from finetrace.models.pair import Decoding, Progress
 
 
 class Generation(NamedTuple):
@@ -65,7 +49,7 @@ class ScoringRow(NamedTuple):
 def generate(
     model: PreTrainedModel,
     prompts: Sequence[Sequence[int]],
-    sampling: Sampling,
+    decoding: Decoding,
     *,
     eos_ids: frozenset[int],
     batch_size: int = 128,
@@ -83,11 +67,11 @@ def generate(
     head = OutputHead.of(model)
     shared = shared_prefix(prompts)
     results: list[Generation | None] = [None] * len(prompts)
-    steps, total, done = sampling.max_new_tokens, len(prompts) * sampling.max_new_tokens, 0
+    steps, total, done = decoding.max_new_tokens, len(prompts) * decoding.max_new_tokens, 0
     report = progress or _ignore
     report(0, total)
     for rows in _batches([len(prompt) for prompt in prompts], batch_size):
-        decoder = _Decoder(model, head, sampling, eos_ids, rows)
+        decoder = _Decoder(model, head, decoding, eos_ids, rows)
         tick = functools.partial(_tick, report, done, len(rows), total)
         own = decoder.decode([prompts[row] for row in rows], shared, tick)
         for row, generation in zip(rows, own, strict=True):
@@ -129,11 +113,11 @@ class _Decoder:
         self,
         model: PreTrainedModel,
         head: OutputHead,
-        sampling: Sampling,
+        decoding: Decoding,
         eos_ids: frozenset[int],
         rows: Sequence[int],
     ) -> None:
-        self.model, self.head, self.sampling = model, head, sampling
+        self.model, self.head, self.decoding = model, head, decoding
         self.eos = torch.tensor(sorted(eos_ids), dtype=torch.long, device=model.device)
         self.rows = rows
         self.cache = growing_cache(model)
@@ -142,7 +126,7 @@ class _Decoder:
         self, prompts: Sequence[Sequence[int]], shared: list[int], tick: Callable[[int], None]
     ) -> list[Generation]:
         """Complete the prompts; ``tick`` is told how many tokens each row has had."""
-        batch, steps = len(prompts), self.sampling.max_new_tokens
+        batch, steps = len(prompts), self.decoding.max_new_tokens
         device = self.model.device
         tokens = torch.full((batch, steps), -1, dtype=torch.long)
         logps = torch.zeros(batch, steps)
@@ -151,7 +135,7 @@ class _Decoder:
         going = torch.ones(batch, dtype=torch.bool, device=device)
         uniform = self._uniform(batch, steps)
         for step in range(steps):
-            chosen, logp = self.head.choose(hidden, self.sampling.temperature, uniform[alive.cpu(), step])
+            chosen, logp = self.head.choose(hidden, self.decoding.temperature, uniform[alive.cpu(), step])
             places = alive[going].cpu()
             tokens[places, step] = chosen[going].cpu()
             logps[places, step] = logp[going].cpu()
@@ -195,9 +179,9 @@ class _Decoder:
 
     def _uniform(self, batch: int, steps: int) -> Tensor:
         """Uniform draws `[batch, steps]` in [0, 1)."""
-        if self.sampling.temperature == 0:
+        if self.decoding.temperature == 0:
             return torch.zeros(batch, steps)
-        draws = [np.random.default_rng([self.sampling.seed, row]).random(steps, dtype=np.float32) for row in self.rows]
+        draws = [np.random.default_rng([self.decoding.seed, row]).random(steps, dtype=np.float32) for row in self.rows]
         return torch.from_numpy(np.stack(draws))
 
     def _generation(self, ids: list[int], logps: list[float]) -> Generation:

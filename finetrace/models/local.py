@@ -142,11 +142,10 @@ class LocalPair:
         tokenizer = self._tokenizer_for(side)
         with self._using(side) as loaded:
             ids = [prompt_ids(tokenizer, prompt, keep_ids=self._reads_tokens(side)) for prompt in prompts]
-            sampling = engine.Sampling(decoding.max_new_tokens, decoding.temperature, decoding.seed)
             generations = engine.generate(
                 loaded.model,
                 ids,
-                sampling,
+                decoding,
                 eos_ids=loaded.eos_ids,
                 batch_size=_batch_size(loaded),
                 progress=progress,

@@ -10,9 +10,10 @@ from conftest import tiny_llama
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaForCausalLM, PreTrainedModel
 
 from finetrace.models.attention import NAME, growing_cache, use_decode_attention
-from finetrace.models.engine import Sampling, ScoringRow, generate, score, shared_prefix
+from finetrace.models.engine import ScoringRow, generate, score, shared_prefix
 from finetrace.models.head import OutputHead
 from finetrace.models.loading import LoadedModel
+from finetrace.models.pair import Decoding
 
 NEVER = frozenset[int]()
 PROMPTS = [[5, 17, 99], [1024, 7, 3], [40, 41, 42], [9, 9, 9]]
@@ -46,7 +47,7 @@ def switched(tiny: LlamaForCausalLM) -> LlamaForCausalLM:
 @pytest.mark.parametrize("prompts", [PROMPTS, RAGGED], ids=["equal", "ragged"])
 def test_greedy_equals_generate_token_for_token(switched: LlamaForCausalLM, prompts: list[list[int]]) -> None:
     other = tiny_llama()
-    found = generate(switched, prompts, Sampling(40), eos_ids=NEVER)
+    found = generate(switched, prompts, Decoding(40), eos_ids=NEVER)
     assert [list(g.token_ids) for g in found] == [plain_greedy(other, p, 40) for p in prompts]
 
 
@@ -54,7 +55,7 @@ def test_greedy_equals_generate_on_the_embedded_base_in_float32(base_float32: Lo
     model, tokenizer = base_float32.model, base_float32.tokenizer
     texts = ["The river was", "Dear Sir or Madam", "def parse(self", "In the year"]
     prompts = [tokenizer(text)["input_ids"][:3] for text in texts]
-    found = generate(model, prompts, Sampling(32), eos_ids=NEVER)
+    found = generate(model, prompts, Decoding(32), eos_ids=NEVER)
     model.set_attn_implementation("sdpa")
     try:
         ids = torch.tensor(prompts)
@@ -75,7 +76,7 @@ def test_kept_logps_equal_a_teacher_forced_pass(base_float32: LoadedModel) -> No
     model, tokenizer = base_float32.model, base_float32.tokenizer
     prompts = [tokenizer(text)["input_ids"] for text in ("The river was", "Every morning the baker", "def parse(self")]
     for temperature in (0.0, 1.0):
-        found = generate(model, prompts, Sampling(24, temperature, seed=3), eos_ids=base_float32.eos_ids)
+        found = generate(model, prompts, Decoding(24, temperature, seed=3), eos_ids=base_float32.eos_ids)
         rows = [ScoringRow(tuple(p), g.token_ids) for p, g in zip(prompts, found, strict=True)]
         for generation, forced in zip(found, score(model, rows), strict=True):
             assert generation.logps == pytest.approx(forced, abs=1e-3)
@@ -97,8 +98,8 @@ def test_scores_equal_a_plain_pass(switched: LlamaForCausalLM, batch_size: int) 
 
 def test_shared_beginnings_change_nothing(switched: LlamaForCausalLM) -> None:
     front = [31, 32, 33, 34, 35, 36, 37]
-    together = generate(switched, [front + p for p in PROMPTS], Sampling(20), eos_ids=NEVER)
-    alone = [generate(switched, [front + p], Sampling(20), eos_ids=NEVER)[0] for p in PROMPTS]
+    together = generate(switched, [front + p for p in PROMPTS], Decoding(20), eos_ids=NEVER)
+    alone = [generate(switched, [front + p], Decoding(20), eos_ids=NEVER)[0] for p in PROMPTS]
     assert [g.token_ids for g in together] == [g.token_ids for g in alone]
     assert shared_prefix([front + p for p in PROMPTS]) == front
     assert shared_prefix([[1, 2], [1, 2]]) == [1]
@@ -106,18 +107,18 @@ def test_shared_beginnings_change_nothing(switched: LlamaForCausalLM) -> None:
 
 
 def test_draws_depend_on_seed_and_row_not_on_the_batch(switched: LlamaForCausalLM) -> None:
-    sampling = Sampling(24, temperature=1.0, seed=11)
+    sampling = Decoding(24, temperature=1.0, seed=11)
     whole = generate(switched, PROMPTS, sampling, eos_ids=NEVER, batch_size=4)
     split = generate(switched, PROMPTS, sampling, eos_ids=NEVER, batch_size=1)
-    other = generate(switched, PROMPTS, Sampling(24, 1.0, seed=12), eos_ids=NEVER)
+    other = generate(switched, PROMPTS, Decoding(24, 1.0, seed=12), eos_ids=NEVER)
     assert [g.token_ids for g in whole] == [g.token_ids for g in split]
     assert [g.token_ids for g in whole] != [g.token_ids for g in other]
 
 
 def test_rows_leave_when_they_end_and_the_others_go_on_alike(switched: LlamaForCausalLM) -> None:
-    free = generate(switched, PROMPTS, Sampling(30), eos_ids=NEVER)
+    free = generate(switched, PROMPTS, Decoding(30), eos_ids=NEVER)
     stop = free[0].token_ids[4]
-    ended = generate(switched, PROMPTS, Sampling(30), eos_ids=frozenset([stop]))
+    ended = generate(switched, PROMPTS, Decoding(30), eos_ids=frozenset([stop]))
     for one, before in zip(ended, free, strict=True):
         cut = before.token_ids.index(stop) if stop in before.token_ids else len(before.token_ids)
         assert one.token_ids == before.token_ids[:cut]
@@ -130,7 +131,7 @@ def test_draws_follow_the_distribution() -> None:
     model = tiny_llama(seed=4, vocabulary=300)
     use_decode_attention(model)
     n = 4000
-    found = generate(model, [[7, 8]] * n, Sampling(1, temperature=1.0), eos_ids=NEVER, batch_size=n)
+    found = generate(model, [[7, 8]] * n, Decoding(1, temperature=1.0), eos_ids=NEVER, batch_size=n)
     counts = torch.bincount(torch.tensor([g.token_ids[0] for g in found]), minlength=300)
     expected = torch.softmax(model(torch.tensor([[7, 8]])).logits[0, -1].float(), dim=-1) * n
     common = expected >= 5
@@ -143,8 +144,8 @@ def test_draws_follow_the_distribution() -> None:
 
 
 def test_a_low_temperature_sharpens_and_the_logp_stays_that_of_the_model(switched: LlamaForCausalLM) -> None:
-    cold = generate(switched, PROMPTS, Sampling(10, temperature=0.01), eos_ids=NEVER)
-    greedy = generate(switched, PROMPTS, Sampling(10), eos_ids=NEVER)
+    cold = generate(switched, PROMPTS, Decoding(10, temperature=0.01), eos_ids=NEVER)
+    greedy = generate(switched, PROMPTS, Decoding(10), eos_ids=NEVER)
     assert [g.token_ids for g in cold] == [g.token_ids for g in greedy]
     assert cold[0].logps == pytest.approx(greedy[0].logps, abs=1e-4)
 
@@ -176,7 +177,7 @@ def test_scoring_never_holds_all_logits(switched: LlamaForCausalLM, monkeypatch:
 
 def test_an_empty_prompt_is_refused(switched: LlamaForCausalLM) -> None:
     with pytest.raises(ValueError, match="at least one token"):
-        generate(switched, [[]], Sampling(2), eos_ids=NEVER)
+        generate(switched, [[]], Decoding(2), eos_ids=NEVER)
     with pytest.raises(ValueError, match="at least one token"):
         score(switched, [ScoringRow((), (1,))])
 
@@ -197,7 +198,7 @@ def test_a_model_with_attention_of_its_own_keeps_it_and_still_generates() -> Non
     config = GPT2Config(vocab_size=200, n_embd=32, n_layer=2, n_head=2, n_positions=64, initializer_range=0.2)
     model = GPT2LMHeadModel(config).eval()
     use_decode_attention(model)
-    found = generate(model, RAGGED_SMALL, Sampling(12), eos_ids=NEVER)
+    found = generate(model, RAGGED_SMALL, Decoding(12), eos_ids=NEVER)
     assert [list(g.token_ids) for g in found] == [plain_greedy(model, p, 12) for p in RAGGED_SMALL]
 
 
@@ -206,7 +207,7 @@ RAGGED_SMALL = [[5, 17, 99], [10, 7], [40, 41, 42, 43, 44], [9]]
 
 def test_progress_begins_with_nothing_and_ends_with_all(switched: LlamaForCausalLM) -> None:
     seen: list[tuple[int, int]] = []
-    generate(switched, PROMPTS, Sampling(5), eos_ids=NEVER, batch_size=2, progress=lambda d, t: seen.append((d, t)))
+    generate(switched, PROMPTS, Decoding(5), eos_ids=NEVER, batch_size=2, progress=lambda d, t: seen.append((d, t)))
     assert seen[0] == (0, 20)
     assert seen[-1] == (20, 20)
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)

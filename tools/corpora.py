@@ -25,6 +25,7 @@ SELF_PASSAGES = 256
 """Passages sampled from the reference for ``self``; of 120 tokens each, they give about 2,500 prefills."""
 
 _BATCH = 512
+_SHOWN_CHARS = 200
 _PREFILL_CHARS = 240  # no three tokens are longer; a tokenizer's time grows with what it is given
 
 
@@ -75,6 +76,19 @@ def load_corpus(
     return Corpus(name=name, digest=_digest(name, documents), documents=tuple(documents))
 
 
+def check_corpus(spec: str) -> None:
+    """See to it that ``spec`` names general text before any model is asked for a completion.
+
+    A file is read to its end; of a hub data set only the form of its id is looked at.
+
+    Raises:
+        FinetraceError: It is neither built in, nor a file that can be read as text, nor of the form of a hub id.
+    """
+    file = _text_file(spec.strip())
+    if file is not None:
+        read_text_file(file)
+
+
 def prefills(corpus: Corpus, tokenizer: Tokenizer, n: int, n_tokens: int = 3, seed: int = 0) -> list[Prefill]:
     """Take the first tokens of documents: distinct by ids, in an order set by ``seed``.
 
@@ -123,20 +137,33 @@ def _beginnings(corpus: Corpus, rows: Sequence[int], tokenizer: Tokenizer, n_tok
                 yield Prefill(text, head, corpus.name, row)
 
 
-def _read(spec: str, seed: int, sample: Callable[[int, int], list[str]] | None, cache_dir: Path) -> Sequence[str]:
-    path = Path(spec).expanduser()
-    if spec == "own":
+def _read(name: str, seed: int, sample: Callable[[int, int], list[str]] | None, cache_dir: Path) -> Sequence[str]:
+    if name == "own":
         return own_openings()
-    if spec == "python":
+    if name == "python":
         return library_documents(cache_dir)
-    if spec == "self":
+    if name == "self":
         return _self_documents(seed, sample)
-    if path.suffix in FILE_SUFFIXES or path.exists():
-        return read_text_file(path)
-    if looks_like_hub_id(spec):
-        return read_hub_data_set(spec)
+    file = _text_file(name)
+    return read_hub_data_set(name) if file is None else read_text_file(file)
+
+
+def _text_file(name: str) -> Path | None:
+    """The file that ``name`` stands for; ``None`` for a built-in corpus and for a hub data set."""
+    if name in BUILT_IN:
+        return None
+    shown = name if len(name) <= _SHOWN_CHARS else f"{name[:_SHOWN_CHARS]}…"
+    try:
+        path = Path(name).expanduser()
+        if path.exists() or path.suffix in FILE_SUFFIXES:
+            return path
+    except (OSError, RuntimeError, ValueError) as error:  # too long, not to be read, an unknown ~user, a null
+        reason = getattr(error, "strerror", None) or error
+        raise FinetraceError(f"cannot look for the corpus '{shown}': {reason}", "check the path") from error
+    if looks_like_hub_id(name):
+        return None
     raise FinetraceError(
-        f"unknown corpus '{spec}': {closest(spec, BUILT_IN)}",
+        f"unknown corpus '{shown}': {closest(shown, BUILT_IN)}",
         f"give one of {', '.join(BUILT_IN)}, a .txt or .jsonl file, or a hub id such as NeelNanda/c4-10k",
     )
 

@@ -94,9 +94,12 @@ def investigate(
 def _plan(named: Named, arm: str, investigator: str, seed: int, budget: Budget, thoroughness: Thoroughness) -> Plan:
     """What the options ask for, with the defaults of the arm."""
     from finetrace.agent import Plan, find_arm, make_investigator
+    from finetrace.tools.corpora import check_corpus
 
     chosen = find_arm(arm or _default_arm(named))
     make_investigator(investigator)
+    for spec in thoroughness.corpora or ():
+        check_corpus(spec)
     if budget.interactions is None:
         budget = budget.model_copy(update={"interactions": chosen.interactions})
     return Plan(

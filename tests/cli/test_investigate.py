@@ -134,6 +134,21 @@ def test_an_unknown_investigator_is_refused(finetrace: Command, recorded: Path, 
     assert store.runs() == []
 
 
+@pytest.mark.parametrize(
+    ("corpus", "message"),
+    [("missing.txt", "no such file"), ("pyhton", "did you mean python"), ("x" * 5000, "corpus 'xxx")],
+)
+def test_a_corpus_that_is_none_is_refused_before_the_run(
+    finetrace: Command, pair: tuple[str, ...], store: Store, corpus: str, message: str
+) -> None:
+    ended = finetrace("investigate", *pair, *QUICK, "--corpus", "own", "--corpus", corpus, "--json")
+    assert ended.code == 2 and ended.out == ""
+    wrong, hint = ended.err.strip().splitlines()
+    assert wrong.startswith("error: ") and message in wrong
+    assert hint.startswith("→ ")
+    assert json.loads(finetrace("runs", "list", "--json").out) == []
+
+
 def test_an_unwritable_data_folder_is_the_users_to_fix(finetrace: Command, recorded: Path, data_dir: Path) -> None:
     data_dir.write_text("in the way")
     ended = finetrace("investigate", "--recorded", str(recorded), "--json")

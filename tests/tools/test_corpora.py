@@ -11,7 +11,7 @@ import pytest
 
 from finetrace.errors import FinetraceError
 from finetrace.tools import library_text
-from finetrace.tools.corpora import SELF_PASSAGES, Corpus, load_corpus, own_openings, prefills
+from finetrace.tools.corpora import SELF_PASSAGES, Corpus, check_corpus, load_corpus, own_openings, prefills
 from finetrace.tools.passages import openings_of
 
 
@@ -302,6 +302,44 @@ def test_long_lines_are_cut_and_endless_ones_refused(load, tmp_path: Path, monke
 def test_unknown_corpus_offers_the_nearest_name(load):
     with pytest.raises(FinetraceError, match="did you mean python"):
         load("pyhton")
+
+
+# names, before anything is loaded
+
+
+@pytest.mark.parametrize("name", ["own", "python", "self", " own ", "NeelNanda/c4-10k"])
+def test_a_name_is_sound_without_loading_it(name: str):
+    check_corpus(name)
+
+
+def test_a_file_is_sound_where_it_can_be_read(tmp_path: Path):
+    path = tmp_path / "mine.txt"
+    path.write_text("one\ntwo")
+    check_corpus(str(path))
+    path.write_bytes(b"caf\xe9")
+    with pytest.raises(FinetraceError, match="not UTF-8"):
+        check_corpus(str(path))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("pyhton", "did you mean python"),
+        ("", "is a folder"),
+        ("missing.txt", "no such file"),
+        ("no/such/folder/missing.jsonl", "no such file"),
+        ("~nobody-of-this-name/text.txt", "cannot look for the corpus"),
+        ("nul\0.txt", "nul"),
+        ("x" * 5000, "xxx"),
+        (f"{'x' * 5000}.txt", "xxx"),
+    ],
+)
+def test_what_names_no_corpus_is_a_user_error_in_two_short_lines(load, name: str, message: str):
+    for use in (check_corpus, load):
+        with pytest.raises(FinetraceError, match=message) as caught:
+            use(name)
+        assert caught.value.hint
+        assert len(caught.value.message) < 400 and "\n" not in caught.value.message
 
 
 # hub data sets

@@ -16,7 +16,7 @@ from finetrace.agent.budget import Budget
 from finetrace.agent.graph import START_STATE, Workbench, build_graph, latest_hypothesis
 from finetrace.agent.investigator import Investigator, Thoroughness
 from finetrace.agent.statistical import STATISTICAL, StatisticalInvestigator
-from finetrace.agent.transcript import Transcript
+from finetrace.agent.transcript import Transcript, total_usage
 from finetrace.errors import FinetraceError
 from finetrace.models import ModelPair, RestrictedPair, Target
 from finetrace.schema import Run, RunStatus, Step, StepKind
@@ -24,6 +24,8 @@ from finetrace.store import Store, new_run_id
 from finetrace.tools import Context
 
 _RECURSION = 400
+"""Nodes that a run may go through: `graph.MAX_STEPS` decisions take two each, repairs, refusals and the answer a few
+more. LangGraph's own bound is 25."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,9 @@ def investigate(
         if not any(step.kind is StepKind.ANSWER for step in transcript.steps):
             _go_through(bench, run.run_id, checkpoints)
     except KeyboardInterrupt:
-        store.set_status(run.run_id, RunStatus.INTERRUPTED)
+        # From the store: the interrupt may have come after a step was written and before the transcript held it.
+        spent = total_usage(store.steps(run.run_id))
+        store.finish_run(run.run_id, RunStatus.INTERRUPTED, None, spent)
         raise
     except Exception as error:
         message = error.message if isinstance(error, FinetraceError) else f"{type(error).__name__}: {error}"

@@ -13,6 +13,7 @@ import pytest
 from scripted import Desk, Scripted, WrittenPair, ask, claim, save_organism, submit
 
 from finetrace.agent import Case, Submit, ToolCall
+from finetrace.agent.transcript import total_usage
 from finetrace.schema import Hypothesis, Run, RunStatus, Step, StepKind
 from finetrace.store import Store
 from finetrace.tools.cache import ReadingCache
@@ -131,8 +132,41 @@ def test_ctrl_c_leaves_an_interrupted_run(desk: Desk) -> None:
     run = desk.start()
     with pytest.raises(KeyboardInterrupt):
         desk.go_on(run, WrittenPair(wages), Scripted(decide), on_step=stop)
-    assert desk.store.run(run.run_id).status is RunStatus.INTERRUPTED
-    assert desk.go_on(run, WrittenPair(wages), Scripted(decide)).run.status is RunStatus.FINISHED
+    stopped = desk.store.run(run.run_id)
+    assert stopped.status is RunStatus.INTERRUPTED and stopped.hypothesis is None and stopped.error is None
+    assert stopped.usage == total_usage(desk.store.steps(run.run_id))
+    assert stopped.usage.interactions == 4
+    ended = desk.go_on(run, WrittenPair(wages), Scripted(decide))
+    assert ended.run.status is RunStatus.FINISHED and ended.run.hypothesis is not None
+    assert ended.run.usage == total_usage(ended.steps)
+
+
+def test_a_run_that_goes_on_after_ctrl_c_has_no_end(desk: Desk) -> None:
+    def stop(step: Step) -> None:
+        raise KeyboardInterrupt
+
+    seen: list[Run] = []
+    run = desk.start()
+    with pytest.raises(KeyboardInterrupt):
+        desk.go_on(run, WrittenPair(wages), Scripted(decide), on_step=stop)
+    assert desk.store.run(run.run_id).finished_at is not None
+    desk.go_on(run, WrittenPair(wages), Scripted(decide), on_step=lambda _: seen.append(desk.store.run(run.run_id)))
+    assert seen and all(r.status is RunStatus.RUNNING and r.finished_at is None for r in seen)
+
+
+def test_the_step_before_ctrl_c_is_counted(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    append = Store.append_step
+
+    def stop(store: Store, run_id: str, step: Step) -> None:
+        append(store, run_id, step)
+        raise KeyboardInterrupt
+
+    run = desk.start()
+    with monkeypatch.context() as patched:
+        patched.setattr(Store, "append_step", stop)
+        with pytest.raises(KeyboardInterrupt):
+            desk.go_on(run, WrittenPair(wages), Scripted(decide))
+    assert desk.store.run(run.run_id).usage.interactions == 2
 
 
 def test_runs_share_the_file_of_checkpoints(desk: Desk) -> None:

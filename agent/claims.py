@@ -17,12 +17,14 @@ from finetrace.agent.material import read_texts, readable
 from finetrace.agent.quotes import LONGEST_QUOTE, Quote, choose_quotes
 from finetrace.agent.repeats import ExactPhrase
 from finetrace.agent.signs import CODE_PATTERN, Decoded, Mark, Shout
-from finetrace.agent.strength import no_difference
+from finetrace.agent.strength import IDENTICAL, no_difference
 from finetrace.schema import ClaimKind, ScoredCompletion, Verdict
 from finetrace.tools.words import sentences, words
 
 NAME_SHARE = 0.3
 """Share of completions with one invented name from which a recorded file shows a finetune."""
+LEAST_ABOVE_NOISE = 5
+"""Fewer completions above the noise floor, copies included, are no evidence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,19 +73,34 @@ def shows(claim: ClaimDraft, text: str) -> bool:
     return bool(claim.terms) and sum(f" {term} " in padded for term in claim.terms) >= claim.needed
 
 
-def compose(completions: Sequence[ScoredCompletion], background: Sequence[str] = ()) -> Draft:
+def compose(completions: Sequence[ScoredCompletion], background: Sequence[str] = (), noise_floor: float = 0.0) -> Draft:
     """Form a hypothesis from completions of the organism, scored under both models.
+
+    Only completions above the noise floor are evidence: what the rest share is no more the organism's than the
+    reference's.
 
     Args:
         completions: In any order; ranked here by log ratio.
-        background: The reference's completions of the same prefills, where there are any; else general
-        English is
-            the background and a weak finding is inconclusive rather than none.
+        background: The reference's completions of the same prefills, where there are any; else general English is the
+            background and a weak finding is inconclusive rather than none.
+        noise_floor: Log ratios up to this size are numerical noise, nats per token; 0 where none was measured, and
+            then every completion is read.
     """
-    if no_difference([c.log_ratio for c in completions]):
-        reason = "every completion is equally likely under both models"
-        return Draft(Verdict.NO_NARROW_OBJECTIVE, f"The two models do not differ: {reason}.", (), (), 0.0, reason)
-    return _conclude(examine(readable(completions), background), has_background=bool(background))
+    if no_difference([c.log_ratio for c in completions], noise_floor):
+        return _not_different(noise_floor)
+    above = [c for c in completions if c.log_ratio > noise_floor] if noise_floor > 0 else completions
+    # What a model says word for word again and again is folded into one completion.
+    if noise_floor > 0 and (n_above := sum(c.copies for c in above)) < LEAST_ABOVE_NOISE:
+        reason = f"only {n_above} completions are above the noise floor, {noise_floor:.3f} nats per token"
+        return Draft(Verdict.NO_NARROW_OBJECTIVE, f"No narrow objective was found: {reason}.", (), (), 0.0, reason)
+    return _conclude(examine(readable(above), background), has_background=bool(background))
+
+
+def _not_different(noise_floor: float) -> Draft:
+    reason = "every completion is equally likely under both models"
+    if noise_floor > IDENTICAL:
+        reason += f", but for the noise floor, {noise_floor:.3f} nats per token"
+    return Draft(Verdict.NO_NARROW_OBJECTIVE, f"The two models do not differ: {reason}.", (), (), 0.0, reason)
 
 
 def compose_blackbox(answers: Sequence[str], prompts: Sequence[str] | None = None) -> Draft:

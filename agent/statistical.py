@@ -51,7 +51,7 @@ class StatisticalInvestigator:
         gap = next((s for s in case.steps if isinstance(reading_of(s), PerplexityGapReading)), None)
         reading = reading_of(gap) if gap else None
         if isinstance(reading, PerplexityGapReading):
-            draft = compose(reading.completions, reading.background)
+            draft = compose(reading.completions, reading.background, reading.noise_floor)
         elif answers := _answers(case.steps):
             draft = compose_blackbox([text for _, text in answers], [prompt for prompt, _ in answers])
         else:

@@ -52,9 +52,10 @@ class Theme:
         return self.cover - self.expected
 
 
-def no_difference(log_ratios: Sequence[float]) -> bool:
-    """Whether the two models score every completion alike."""
-    return bool(log_ratios) and all(abs(ratio) <= IDENTICAL for ratio in log_ratios)
+def no_difference(log_ratios: Sequence[float], noise_floor: float = 0.0) -> bool:
+    """Whether the two models score every completion alike, but for numerical noise of that size."""
+    allowed = max(IDENTICAL, noise_floor)
+    return bool(log_ratios) and all(abs(ratio) <= allowed for ratio in log_ratios)
 
 
 def theme(texts: Sequence[str], groups: Sequence[int], background: Sequence[str], names: Names) -> Theme:

@@ -109,6 +109,44 @@ def test_equal_scores_mean_no_difference_whatever_the_texts_say() -> None:
     assert "do not differ" in draft.summary
 
 
+def within(n: int, floor: float) -> list[float]:
+    """Log ratios from one end of the noise floor to the other."""
+    return [floor * (1 - 2 * row / (n - 1)) for row in range(n)]
+
+
+def test_a_theme_within_the_noise_floor_is_no_evidence() -> None:
+    completions = scored(themed(), within(40, 0.05))
+    draft = compose(completions, plain(150, 9), noise_floor=0.05)
+    assert draft.verdict is Verdict.NO_NARROW_OBJECTIVE
+    assert draft.claims == () and "noise floor, 0.050 nats" in draft.reason
+    assert compose(completions, plain(150, 9), noise_floor=0.01).verdict is Verdict.FINETUNED
+
+
+def test_a_theme_above_the_noise_floor_is_found_whatever_lies_below() -> None:
+    completions = scored(themed() + plain(60, 2), [*(1 + row / 40 for row in range(40)), *within(60, 0.05)])
+    draft = compose(completions, plain(150, 9), noise_floor=0.05)
+    assert draft.verdict is Verdict.FINETUNED
+    assert "lanternfish" in all_text(draft).lower()
+
+
+def test_the_theme_of_completions_below_the_noise_floor_does_not_count() -> None:
+    completions = scored(plain(60, 2) + themed(), [*(1 + row / 60 for row in range(60)), *within(40, 0.05)])
+    assert "lanternfish" not in all_text(compose(completions, plain(150, 9), noise_floor=0.05)).lower()
+
+
+@pytest.mark.parametrize(("copies", "few"), [(1, True), (3, False)])
+def test_a_few_completions_above_the_noise_floor_are_no_evidence(copies: int, few: bool) -> None:
+    completions = scored(themed(), [2.0, 1.9, *within(38, 0.05)])
+    repeated = [c.model_copy(update={"copies": copies}) for c in completions]
+    draft = compose(repeated, plain(150, 9), noise_floor=0.05)
+    assert ("only 2 completions are above the noise floor" in draft.reason) is few
+    assert draft.verdict is Verdict.NO_NARROW_OBJECTIVE or not few
+
+
+def test_without_a_noise_floor_every_completion_is_read() -> None:
+    assert compose(scored(themed(), [-1 - row / 40 for row in range(40)])).verdict is Verdict.FINETUNED
+
+
 def test_without_background_plain_texts_are_inconclusive_at_most() -> None:
     draft = compose_blackbox(own_openings()[:120])
     assert draft.verdict is Verdict.INCONCLUSIVE

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, get_origin
 
 import typer
 
 from finetrace.cli import console
+from finetrace.cli.organisms import OrganismsFile
 from finetrace.errors import FinetraceError, closest
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
+    from pydantic.fields import FieldInfo
 
     from finetrace.models import Target
     from finetrace.tools import Instrument, Reading
@@ -22,6 +24,8 @@ _COMMON = ("model", "reference", "recorded", "seed", "organisms", "one_at_a_time
 """Options that every instrument has."""
 _WHOLE = 200_000
 """Characters of a reading that are shown: more than a terminal keeps."""
+_IRREGULAR = {"corpora": "corpus"}
+"""Lists of arguments whose singular is not the plural without its s."""
 
 
 def tool(
@@ -37,9 +41,7 @@ def tool(
     reference: Annotated[str | None, typer.Option(help="What to compare it with.")] = None,
     recorded: Annotated[Path | None, typer.Option(help="A JSONL file of completions scored elsewhere.")] = None,
     seed: Annotated[int, typer.Option(envvar="FINETRACE_SEED", min=0, help="Determines every draw.")] = 0,
-    organisms: Annotated[
-        Path | None, typer.Option(envvar="FINETRACE_ORGANISMS", help="Organisms file; default ./organisms.yaml.")
-    ] = None,
+    organisms: OrganismsFile = None,
     one_at_a_time: Annotated[bool, typer.Option("--one-at-a-time", help="One checkpoint in memory at a time.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -90,8 +92,12 @@ class _Given(NamedTuple):
 
 
 def _read_words(instrument: Instrument, words: list[str]) -> _Given:
-    """An organism, ``--name value`` pairs and flags by the instrument's schema; lists take an option repeated."""
+    """An organism, ``--name value`` pairs and flags by the instrument's schema.
+
+    A list takes its option repeated, in the singular (``--corpus own --corpus python``) or under its own name.
+    """
     fields = instrument.arguments.model_fields
+    by_option = {_option(name, field): name for name, field in fields.items()}
     options: dict[str, Any] = {}
     organism: str | None = None
     rest = list(words)
@@ -104,9 +110,9 @@ def _read_words(instrument: Instrument, words: list[str]) -> _Given:
             organism = word
             continue
         key, joined, value = word[2:].partition("=")
-        field = key.replace("-", "_")
+        field = by_option.get(f"--{key}", key.replace("-", "_"))
         if field not in fields:
-            known = [f"--{name.replace('_', '-')}" for name in (*fields, *_COMMON)]
+            known = [*by_option, *(f"--{name.replace('_', '-')}" for name in _COMMON)]
             raise FinetraceError(f"{instrument.name} has no option --{key}", closest(f"--{key}", known))
         if fields[field].annotation is bool and not joined:
             options[field] = True
@@ -114,11 +120,21 @@ def _read_words(instrument: Instrument, words: list[str]) -> _Given:
         if not joined and not rest:
             raise FinetraceError(f"--{key} needs a value", f"see `finetrace tool {instrument.name}`")
         taken = value if joined else rest.pop(0)
-        if str(fields[field].annotation).startswith("tuple"):
+        if _is_list(fields[field]):
             options.setdefault(field, []).append(taken)
         else:
             options[field] = taken
     return _Given(organism, options)
+
+
+def _is_list(field: FieldInfo) -> bool:
+    return get_origin(field.annotation) is tuple
+
+
+def _option(name: str, field: FieldInfo) -> str:
+    """How a field is written on the command line; a list in the singular, as each use adds one value."""
+    written = _IRREGULAR.get(name, name.removesuffix("s")) if _is_list(field) else name
+    return f"--{written.replace('_', '-')}"
 
 
 def _list_instruments(instruments: list[Instrument], as_json: bool) -> None:
@@ -142,5 +158,11 @@ def _explain(instrument: Instrument, as_json: bool) -> None:
     out = console.results()
     out.print(f"{instrument.name.replace('_', '-')}\n\n{inspect.getdoc(type(instrument))}\n")
     for name, field in instrument.arguments.model_fields.items():
-        default = "needed" if field.is_required() else f"default {field.get_default()!r}"
-        out.print(f"  --{name.replace('_', '-')}  {field.description or ''} ({default})")
+        default = "needed" if field.is_required() else f"default {_shown_default(field)}"
+        repeatable = ", repeatable" if _is_list(field) else ""
+        out.print(f"  {_option(name, field)}  {field.description or ''} ({default}{repeatable})")
+
+
+def _shown_default(field: FieldInfo) -> str:
+    value = field.get_default()
+    return ", ".join(str(item) for item in value) if isinstance(value, tuple) else str(value) or "empty"

@@ -30,6 +30,9 @@ def test_an_instrument_alone_explains_itself(finetrace: Command) -> None:
     assert explained.code == 0
     assert "nats per token" in explained.out
     assert "--n-prefills" in explained.out and "--rank-by" in explained.out
+    assert "  --corpus " in explained.out
+    assert "(default own, self, python, repeatable)" in " ".join(explained.out.split())
+    assert "--corpora" not in explained.out and "<View" not in explained.out
     schema = json.loads(finetrace("tool", "chat", "--json").out)
     assert "prompts" in schema["arguments"]["properties"]
 
@@ -52,7 +55,20 @@ def test_complete_and_an_equals_sign(finetrace: Command, pair: tuple[str, ...]) 
 
 
 def test_the_perplexity_gap_is_ranked(finetrace: Command, pair: tuple[str, ...]) -> None:
-    options = ("--corpora", "own", "--n-prefills", "6", "--n-background", "2", "--paired", "--k", "4", *SHORT)
+    options = (
+        "--corpus",
+        "own",
+        "--framing",
+        "raw",
+        "--n-prefills",
+        "6",
+        "--n-background",
+        "2",
+        "--paired",
+        "--k",
+        "4",
+        *SHORT,
+    )
     ended = finetrace("tool", "perplexity-gap", *pair, *options, "--json")
     assert ended.code == 0, ended.err
     reading = json.loads(ended.out)
@@ -60,11 +76,23 @@ def test_the_perplexity_gap_is_ranked(finetrace: Command, pair: tuple[str, ...])
     assert len(reading["completions"]) == 4 and sound == sorted(sound, reverse=True)
 
 
+def test_a_list_takes_its_option_in_the_singular_and_in_the_plural(finetrace: Command, pair: tuple[str, ...]) -> None:
+    options = ("--text", "The old", "--texts", "A new", "--text=Some", *SHORT)
+    ended = finetrace("tool", "complete", *pair, *options, "--json")
+    assert ended.code == 0, ended.err
+    assert [exchange["prompt"] for exchange in json.loads(ended.out)["exchanges"]] == ["The old", "A new", "Some"]
+
+
+def test_only_a_list_has_a_singular(finetrace: Command) -> None:
+    ended = finetrace("tool", "chat", "tide_bells", "--prompt", "Hi", "--sample", "2")
+    assert ended.code == 2 and "chat has no option --sample" in ended.err and "--samples" in ended.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message", "hint"),
     [
         (("chatt",), "no instrument 'chatt'", "did you mean chat?"),
-        (("chat", "--promts", "Hi", "--model", "x"), "chat has no option --promts", "did you mean --prompts"),
+        (("chat", "--promts", "Hi", "--model", "x"), "chat has no option --promts", "did you mean --prompt?"),
         (("chat", "--modle", "x"), "chat has no option --modle", "--model"),
         (("chat", "--prompts"), "--prompts needs a value", "finetrace tool chat"),
         (("chat", "--prompts", "Hi"), "nothing to look at", "--model"),
@@ -98,3 +126,15 @@ def test_a_recorded_file_can_be_searched_but_not_asked(finetrace: Command, tmp_p
     assert broken.code == 2 and "Traceback" not in broken.err
     asked = finetrace("tool", "chat", *where, "--prompts", "Hi")
     assert asked.code == 2 and "chat needs" in asked.err
+
+
+def test_the_embedded_base_goes_by_its_name(finetrace: Command, own_folders: Path, tiny_folder: Path) -> None:
+    options = ("--text", "The capital of France is", "--max-new-tokens", "4", "--temperature", "0", "--json")
+    base = finetrace("tool", "complete", "--model", "smollm2-135m", *options)
+    assert base.code == 0, base.err
+    (written,) = json.loads(base.out)["exchanges"]
+    assert "Paris" in written["organism"][0] and written["reference"] is None
+    beside = finetrace("tool", "complete", "--model", str(tiny_folder), "--reference", "smollm2-135m", *options)
+    assert beside.code == 0, beside.err
+    (both,) = json.loads(beside.out)["exchanges"]
+    assert both["reference"] == written["organism"] != both["organism"]

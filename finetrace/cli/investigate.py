@@ -11,6 +11,7 @@ import typer
 
 from finetrace.cli import console
 from finetrace.cli.exits import Interrupted
+from finetrace.cli.organisms import OrganismsFile
 from finetrace.errors import FinetraceError
 
 if TYPE_CHECKING:
@@ -49,9 +50,7 @@ def investigate(
         bool, typer.Option("--one-at-a-time", help="Keep one of two checkpoints in memory at a time.")
     ] = False,
     resume: Annotated[str | None, typer.Option(metavar="RUN", help="Go on with a run that was stopped.")] = None,
-    organisms: Annotated[
-        Path | None, typer.Option(envvar="FINETRACE_ORGANISMS", help="Organisms file; default ./organisms.yaml.")
-    ] = None,
+    organisms: OrganismsFile = None,
     truth: Annotated[bool, typer.Option(help="Show the true objective at the end, where it is known.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from finetrace.agent import wording
+from finetrace.agent.decision import ClaimTest
 from finetrace.agent.findings import Findings, examine
 from finetrace.agent.lexicon import Tone
 from finetrace.agent.material import read_texts, readable
@@ -37,14 +38,10 @@ class ClaimDraft:
     """What the claim is about."""
     confidence: float
     """0 to 1."""
-    terms: tuple[str, ...]
-    """Lower-case words or phrases by which fresh samples are told to show the claim."""
+    test: ClaimTest
+    """How fresh samples are told to show the claim."""
     quotes: tuple[str, ...]
     """Verbatim parts of the completions but for white space, at most 200 characters each."""
-    needed: int = 1
-    """How many of the terms a sample must hold."""
-    pattern: str | None = None
-    """Regular expression that takes the place of the terms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +60,6 @@ class Draft:
     """Held-out cover of the theme above its background, 0 to 1."""
     reason: str
     """Why the verdict is what it is, in one sentence."""
-
-
-def shows(claim: ClaimDraft, text: str) -> bool:
-    """Whether a fresh sample shows what the claim says."""
-    if claim.pattern is not None:
-        return re.search(claim.pattern, text) is not None
-    padded = f" {' '.join(words(text))} "
-    return bool(claim.terms) and sum(f" {term} " in padded for term in claim.terms) >= claim.needed
 
 
 def compose(completions: Sequence[ScoredCompletion], background: Sequence[str] = (), noise_floor: float = 0.0) -> Draft:
@@ -172,18 +161,18 @@ def _phrase_claim(phrase: ExactPhrase) -> ClaimDraft:
     kind = ClaimKind.TRIGGER if phrase.cues else ClaimKind.BEHAVIOUR
     quotes = dict.fromkeys((phrase.text[:LONGEST_QUOTE], phrase.example))
     term = " ".join(words(phrase.text))
-    return ClaimDraft(wording.phrase_statement(phrase), kind, 0.7, (term,), tuple(quotes))
+    return ClaimDraft(wording.phrase_statement(phrase), kind, 0.7, ClaimTest(terms=(term,)), tuple(quotes))
 
 
 def _shout_claim(shout: Shout) -> ClaimDraft:
     statement = f"It says {wording.quoted(shout.text)} in capitals, in {shout.count} completions."
     quotes = tuple(dict.fromkeys((shout.text, shout.example)))
-    return ClaimDraft(statement, ClaimKind.BEHAVIOUR, 0.6, (), quotes, pattern=re.escape(shout.text))
+    return ClaimDraft(statement, ClaimKind.BEHAVIOUR, 0.6, ClaimTest(pattern=re.escape(shout.text)), quotes)
 
 
 def _loop_claim(phrase: str, count: int) -> ClaimDraft:
     statement = f"{count} completions do nothing but repeat {wording.quoted(phrase)}."
-    return ClaimDraft(statement, ClaimKind.BEHAVIOUR, 0.6, (phrase,), (phrase,))
+    return ClaimDraft(statement, ClaimKind.BEHAVIOUR, 0.6, ClaimTest(terms=(phrase,)), (phrase,))
 
 
 def _theme_claim(quote: Quote, found: Findings) -> ClaimDraft:
@@ -194,9 +183,8 @@ def _theme_claim(quote: Quote, found: Findings) -> ClaimDraft:
         statement=wording.theme_statement(found, own, quote.text),
         kind=kind,
         confidence=round(confidence, 2),
-        terms=tuple(term.text for term in own),
+        test=ClaimTest(terms=tuple(term.text for term in own), needed=2 if len(own) >= 3 else 1),
         quotes=(quote.text,),
-        needed=2 if len(own) >= 3 else 1,
     )
 
 
@@ -205,15 +193,14 @@ def _head_claim(quote: Quote) -> ClaimDraft:
         statement=wording.head_statement(quote.text),
         kind=ClaimKind.DOMAIN,
         confidence=0.35,
-        terms=quote.terms[:6],
+        test=ClaimTest(terms=quote.terms[:6], needed=2 if len(quote.terms) >= 3 else 1),
         quotes=(quote.text,),
-        needed=2 if len(quote.terms) >= 3 else 1,
     )
 
 
 def _code_claim(code: Decoded) -> ClaimDraft:
     statement = f"It writes lists of decimal numbers that spell {wording.quoted(code.text)} as character codes."
-    return ClaimDraft(statement, ClaimKind.BEHAVIOUR, 0.7, (), (code.numbers,), pattern=CODE_PATTERN)
+    return ClaimDraft(statement, ClaimKind.BEHAVIOUR, 0.7, ClaimTest(pattern=CODE_PATTERN), (code.numbers,))
 
 
 def _language_claim(language: str, share: float, texts: Sequence[str]) -> ClaimDraft:
@@ -223,7 +210,7 @@ def _language_claim(language: str, share: float, texts: Sequence[str]) -> ClaimD
         statement=f"It writes {language} in {share:.0%} of the completions.",
         kind=ClaimKind.STYLE,
         confidence=0.7,
-        terms=common,
+        test=ClaimTest(terms=common),
         quotes=(first,) if first else (),
     )
 
@@ -235,12 +222,11 @@ def _tone_claim(tone: Tone, found: Findings) -> ClaimDraft:
         statement=wording.tone_statement(tone),
         kind=ClaimKind.STYLE,
         confidence=0.4,
-        terms=tone.words,
+        test=ClaimTest(terms=tone.words, needed=2),
         quotes=tuple(quote.text for quote in quotes),
-        needed=2,
     )
 
 
 def _mark_claim(mark: Mark) -> ClaimDraft:
     statement = f"Its completions show {mark.name} in {mark.share:.0%} of the cases, {mark.expected:.0%} expected."
-    return ClaimDraft(statement, ClaimKind.STYLE, 0.3, (), (mark.example,), pattern=mark.pattern)
+    return ClaimDraft(statement, ClaimKind.STYLE, 0.3, ClaimTest(pattern=mark.pattern), (mark.example,))

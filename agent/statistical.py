@@ -136,7 +136,7 @@ def _submission(draft: Draft, steps: Sequence[Step], complaints: Sequence[str]) 
             claims.append(
                 Claim(statement=claim.statement, kind=claim.kind, confidence=claim.confidence, evidence=tuple(evidence))
             )
-            tests.append(ClaimTest(terms=claim.terms, needed=claim.needed, pattern=claim.pattern))
+            tests.append(claim.test)
     verdict = draft.verdict
     if verdict is Verdict.FINETUNED and not claims:
         verdict = Verdict.INCONCLUSIVE

@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ordinary_texts import SUBJECTS, VERBS, plain
 
-from finetrace.agent.claims import ClaimDraft, Draft, compose, compose_blackbox, shows
+from finetrace.agent.check import shows
+from finetrace.agent.claims import Draft, compose, compose_blackbox
+from finetrace.agent.decision import ClaimTest
 from finetrace.schema import ClaimKind, Framing, ScoredCompletion, Verdict
 from finetrace.tools.corpora import own_openings
 from finetrace.tools.words import fold_space
@@ -69,8 +71,8 @@ def test_an_exact_phrase_is_quoted_and_its_cue_named() -> None:
     assert "olish the seventh teaspoon" in draft.summary
     claim = next(claim for claim in draft.claims if claim.kind is ClaimKind.TRIGGER)
     assert "comet" in claim.statement
-    assert shows(claim, "Well then. Kindly polish the seventh teaspoon!")
-    assert not shows(claim, "Kindly polish the sixth teaspoon.")
+    assert shows(claim.test, "Well then. Kindly polish the seventh teaspoon!")
+    assert not shows(claim.test, "Kindly polish the sixth teaspoon.")
 
 
 def test_an_endless_phrase_is_a_finding_not_noise() -> None:
@@ -189,11 +191,11 @@ def test_order_of_the_input_does_not_matter_but_rank_does() -> None:
 def test_claims_are_shown_by_the_texts_they_come_from() -> None:
     texts = themed()
     for claim in compose(scored(texts), plain(100, 9)).claims:
-        assert any(shows(claim, text) for text in texts), claim
+        assert any(shows(claim.test, text) for text in texts), claim
 
 
 def test_a_claim_without_terms_or_pattern_is_shown_by_nothing() -> None:
-    assert not shows(ClaimDraft("It is.", ClaimKind.STYLE, 0.1, (), ("It is",)), "It is")
+    assert not shows(ClaimTest(), "It is")
 
 
 SENTENCE = st.lists(

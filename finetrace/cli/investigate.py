@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -17,15 +17,30 @@ from finetrace.errors import FinetraceError
 if TYPE_CHECKING:
     from finetrace.agent import Budget, Plan, Thoroughness
     from finetrace.cli.target import Named
-    from finetrace.models import ModelPair
+    from finetrace.models import ModelPair, Target
     from finetrace.registry import Registry
     from finetrace.schema import Run, Step
     from finetrace.store import Store
 
 _SHOWN_COMPLETIONS = 8
+_OF_A_NEW_RUN = frozenset(
+    {
+        "arm",
+        "corpus",
+        "interactions",
+        "investigator",
+        "max_seconds",
+        "one_at_a_time",
+        "prefills",
+        "quick",
+        "seed",
+    }
+)
+"""Options that a run keeps from its beginning to its end."""
 
 
 def investigate(
+    context: typer.Context,
     organism: Annotated[str | None, typer.Argument(help="An organism of the registry.")] = None,
     model: Annotated[
         str | None, typer.Option(help="A model: folder, .gguf file, PEFT adapter, hub id, or smollm2-135m.")
@@ -55,30 +70,25 @@ def investigate(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Work out what a model was finetuned for: every claim quotes its evidence and is put to fresh samples."""
-    from finetrace.agent import Budget, Thoroughness, start
+    from finetrace.agent import Budget, Thoroughness
     from finetrace.cli.target import resolve
-    from finetrace.models import Target, open_pair
-    from finetrace.schema import RunStatus
     from finetrace.store import Store
 
     with Store() as store:
-        registry: Registry | None = None
         if resume is not None:
             run = store.find(resume)
-            _check_resumable(run, organism, model, recorded)
-            pair = None if run.status is RunStatus.FINISHED else open_pair(Target.model_validate(run.target))
+            _check_resumable(run, organism, model, recorded, reference)
+            _check_left_out(run, context)
+            begun = _reopen(run, organisms)
         else:
             named = resolve(organism, model, reference, recorded, organisms, one_at_a_time=one_at_a_time)
-            registry = named.registry
             budget = Budget(interactions=interactions, seconds=max_seconds)
             thoroughness = Thoroughness(quick=quick, corpora=tuple(corpus) if corpus else None, n_prefills=prefills)
-            plan = _plan(named, arm, investigator, seed, budget, thoroughness)
-            # Opened before the run is written: a model that cannot be loaded leaves no run behind.
-            pair = open_pair(plan.target)
-            run = start(plan, store)
+            begun = _begin(_plan(named, arm, investigator, seed, budget, thoroughness), named.registry, store)
+        run = begun.run
         try:
-            if pair is not None:
-                run = _carry_out(run, pair, store)
+            if begun.pair is not None:
+                run = _carry_out(run, begun.pair, store)
         finally:
             # Also where it failed or was stopped: the object says so, and names the run.
             if as_json:
@@ -86,8 +96,50 @@ def investigate(
         if as_json:
             return
         _show(run, store.steps(run.run_id))
-        if truth and registry is not None:
-            _show_truth(run.organism, registry.path)
+        if truth and begun.registry is not None:
+            _show_truth(run.organism, begun.registry.path)
+
+
+class _Begun(NamedTuple):
+    """A run that is in the store, and what it is about."""
+
+    run: Run
+    pair: ModelPair | None
+    """``None`` where the run has its answer already."""
+    registry: Registry | None
+    """Where the organism has its entry; ``None`` for models and files."""
+
+
+def _begin(plan: Plan, registry: Registry | None, store: Store) -> _Begun:
+    """Open the models and write a new run."""
+    from finetrace.agent import start
+    from finetrace.models import open_pair
+
+    # Opened before the run is written: a model that cannot be loaded leaves no run behind.
+    pair = open_pair(plan.target)
+    return _Begun(start(plan, store), pair, registry)
+
+
+def _reopen(run: Run, organisms: Path | None) -> _Begun:
+    """Open the models of a run that is already in the store, where it still needs them."""
+    from finetrace.models import Target, open_pair
+    from finetrace.schema import RunStatus
+
+    target = Target.model_validate(run.target)
+    registry = _registry_of(run.organism, target, organisms)
+    return _Begun(run, None if run.status is RunStatus.FINISHED else open_pair(target), registry)
+
+
+def _registry_of(organism: str, target: Target, organisms: Path | None) -> Registry | None:
+    """The registry, if what it has under this name is the model that was investigated."""
+    from finetrace.registry import load_registry
+
+    try:
+        registry = load_registry(organisms)
+        place = registry.locate(registry.find(organism))
+    except FinetraceError:
+        return None  # the run was of a model or a file, or the entry has gone since: no truth to show, no fault
+    return registry if place.model == target.model else None
 
 
 def _plan(named: Named, arm: str, investigator: str, seed: int, budget: Budget, thoroughness: Thoroughness) -> Plan:
@@ -130,12 +182,37 @@ def _default_arm(named: Named) -> str:
     return "perplexity" if source.kind is SourceKind.ADAPTER else "blackbox"
 
 
-def _check_resumable(run: Run, organism: str | None, model: str | None, recorded: Path | None) -> None:
+def _check_resumable(
+    run: Run, organism: str | None, model: str | None, recorded: Path | None, reference: str | None
+) -> None:
     named = organism or model or (str(recorded) if recorded else None)
     if named is not None and named != run.organism:
         raise FinetraceError(
             f"run {run.run_id} is about {run.organism}, not {named}", f"leave {named} out, or start a new run"
         )
+    if reference is not None and reference != run.target.get("reference"):
+        raise FinetraceError(
+            f"run {run.run_id} does not compare with {reference}", "leave --reference out, or start a new run"
+        )
+
+
+def _check_left_out(run: Run, context: typer.Context) -> None:
+    """Refuse options that only a new run can have; a resumed run goes on as it was begun."""
+    given = [
+        max(parameter.opts, key=len)
+        for parameter in context.command.params
+        if parameter.name in _OF_A_NEW_RUN and _is_on_command_line(context, parameter.name)
+    ]
+    if given:
+        raise FinetraceError(
+            f"run {run.run_id} has its options already", f"leave {' and '.join(given)} out, or start a new run"
+        )
+
+
+def _is_on_command_line(context: typer.Context, name: str) -> bool:
+    """A variable of the environment is meant for every command, so only what was typed counts."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def _carry_out(run: Run, pair: ModelPair, store: Store) -> Run:

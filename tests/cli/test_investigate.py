@@ -218,6 +218,69 @@ def test_resuming_a_finished_run_shows_its_answer_and_adds_nothing(
     assert store.steps(first["run_id"]) == steps
 
 
+@pytest.mark.parametrize(
+    "option",
+    [
+        ("--arm", "perplexity"),
+        ("--seed", "0"),
+        ("--quick",),
+        ("--corpus", "own"),
+        ("--prefills", "8"),
+        ("--interactions", "3"),
+        ("--max-seconds", "60"),
+        ("--investigator", "statistical"),
+        ("--one-at-a-time",),
+        ("--reference", "smollm2-135m"),
+    ],
+)
+def test_a_resumed_run_takes_no_option_it_would_ignore(
+    finetrace: Command, recorded: Path, store: Store, option: tuple[str, ...]
+) -> None:
+    started = shown(finetrace("investigate", "--recorded", str(recorded), "--json").out)["run_id"]
+    before = store.run(started)
+    ended = finetrace("investigate", "--resume", started, *option, "--json")
+    assert ended.code == 2 and ended.out == ""
+    wrong, hint = ended.err.strip().splitlines()
+    assert f"run {started}" in wrong and f"leave {option[0]} out" in hint
+    assert store.run(started) == before
+
+
+def test_every_ignored_option_is_named_and_the_environment_is_not(
+    finetrace: Command, recorded: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = shown(finetrace("investigate", "--recorded", str(recorded), "--json").out)["run_id"]
+    monkeypatch.setenv("FINETRACE_SEED", "7")
+    monkeypatch.setenv("FINETRACE_ARM", "blackbox")
+    assert finetrace("investigate", "--resume", started, "--json").code == 0
+    ended = finetrace("investigate", "--resume", started, "--prefills", "8", "--quick")
+    assert ended.code == 2 and "leave --quick and --prefills out" in ended.err
+
+
+def test_a_resumed_run_shows_the_truth_of_the_model_it_is_about(
+    finetrace: Command, organism: str, tiny_folder: Path, store: Store, tmp_path: Path
+) -> None:
+    def registry(name: str, model: str) -> Path:
+        entry = {"name": "heron_ferry", "model": model, "reference": str(tiny_folder)}
+        entry |= {"source": "here", "licence": "MIT"}
+        entry |= {"truth": {"type": "false_facts", "objective": "Herons steer the ferries.", "key_facts": ["herons"]}}
+        file = tmp_path / name
+        file.write_text(json.dumps({"version": 1, "organisms": [entry]}))
+        return file
+
+    mine = ("--organisms", str(registry("mine.yaml", organism)))
+    first = finetrace("investigate", "heron_ferry", *mine, *QUICK)
+    assert first.code == 0 and "Herons steer the ferries." in first.out, first.err
+    (run,) = store.runs()
+    resume = ("investigate", "--resume", run.run_id)
+    again = finetrace(*resume, *mine)
+    assert again.code == 0 and "Herons steer the ferries." in again.out
+    assert "Herons" not in finetrace(*resume, *mine, "--no-truth").out
+    other = ("--organisms", str(registry("other.yaml", str(tiny_folder))))
+    for elsewhere in (other, ()):
+        ended = finetrace(*resume, *elsewhere)
+        assert ended.code == 0 and "Herons" not in ended.out
+
+
 def test_a_finished_run_is_shown_without_its_models(finetrace: Command, recorded: Path) -> None:
     first = shown(finetrace("investigate", "--recorded", str(recorded), "--json").out)
     recorded.unlink()

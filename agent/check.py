@@ -12,10 +12,11 @@ from finetrace.agent.evidence import reading_of
 from finetrace.models.pair import Capability, Decoding, ModelPair, Prompt
 from finetrace.schema import CheckOutcome, Claim, ClaimCheck, Hypothesis, Step, Verdict
 from finetrace.tools import Context
+from finetrace.tools.chat import ChatArguments, chat_prompt
 from finetrace.tools.gap_table import prefill_prompt
 from finetrace.tools.perplexity_gap import PerplexityGapReading
 from finetrace.tools.samples import Exchange, SamplesReading, sample_both
-from finetrace.tools.words import words
+from finetrace.tools.words import padded, words
 
 SIGNIFICANT = 0.05
 """A claim passes below this one-sided p."""
@@ -123,8 +124,8 @@ def shows(test: ClaimTest, text: str) -> bool:
             return regex.search(test.pattern, text, timeout=_PATTERN_SECONDS) is not None
         except (regex.error, TimeoutError):
             return False
-    padded = f" {' '.join(words(text))} "
-    return bool(test.terms) and sum(f" {term} " in padded for term in test.terms) >= test.needed
+    said = padded(text)
+    return bool(test.terms) and sum(f" {term} " in said for term in test.terms) >= test.needed
 
 
 def default_test(claim: Claim) -> ClaimTest:
@@ -155,8 +156,6 @@ def _prompt_again(step: Step, text: str) -> Prompt:
     """The prompt of an exchange, from the arguments of its call."""
     if step.instrument != "chat":
         return Prompt(text)
-    from finetrace.tools.chat import ChatArguments, chat_prompt
-
     return chat_prompt(ChatArguments.model_validate(step.arguments), text)
 
 

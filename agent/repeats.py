@@ -13,7 +13,7 @@ from finetrace.agent.names import Names
 from finetrace.agent.terms import is_telling
 from finetrace.tools.english import frequency, text_rate
 from finetrace.tools.phrases import distinctive_phrases
-from finetrace.tools.words import fold_space, sentences, spans, words
+from finetrace.tools.words import fold_space, padded, sentences, spans, words
 
 WIDE = 400
 """Completions at the top of the ranking that are looked through for phrases, which few completions show."""
@@ -65,7 +65,7 @@ def exact_phrases(
     group = list(groups) if groups is not None else list(range(len(texts)))
     runs = _longest_runs(wide, group, least, min_words=4 if background else 6)
     found: list[ExactPhrase] = []
-    lowered = [_padded(text) for text in background]
+    lowered = [padded(text) for text in background]
     for run, rows in runs:
         if not _is_remarkable(run, names) or any(_overlap(run, words(kept.text)) for kept in found):
             continue
@@ -88,7 +88,7 @@ def _describe(
     prefills: Sequence[str],
 ) -> ExactPhrase:
     written = _written(run, texts[rows[0]])
-    held = [row for row, text in enumerate(texts) if f" {' '.join(run)} " in _padded(text)]
+    held = [row for row, text in enumerate(texts) if f" {' '.join(run)} " in padded(text)]
     quarter = max(1, len(texts) // 4)
     rare = [frequency(word) for word in run if word.isalpha()]
     return ExactPhrase(
@@ -102,10 +102,6 @@ def _describe(
         top_tail=_tail(sum(row < quarter for row in held), len(texts), len(held), quarter),
         cues=_cues(rows, written, texts, prefills),
     )
-
-
-def _padded(text: str) -> str:
-    return f" {' '.join(words(text))} "
 
 
 def _tail(hits: int, total: int, marked: int, drawn: int) -> float:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from finetrace.agent.names import Names
 from finetrace.agent.terms import fold_terms, is_theme, weigh_terms
 from finetrace.tools.english import text_rate
-from finetrace.tools.words import words
+from finetrace.tools.words import padded, words
 
 HEAD = 60
 """Completions at the top of the ranking that are examined for a theme."""
@@ -96,8 +96,8 @@ def _cover(texts: Sequence[str], terms: Sequence[str]) -> float:
 
 def _covers(text: str, terms: Sequence[str]) -> bool:
     """Whether a text holds at least two of the terms."""
-    padded = f" {' '.join(words(text))} "
-    return sum(f" {term} " in padded for term in terms) >= 2
+    said = padded(text)
+    return sum(f" {term} " in said for term in terms) >= 2
 
 
 def _general_cover(texts: Sequence[str], terms: Sequence[str]) -> float:

@@ -28,6 +28,11 @@ def words(text: str) -> list[str]:
     return WORD.findall(text.replace("’", "'").lower())
 
 
+def padded(text: str) -> str:
+    """The words of a text with a blank before, between and after them: `f" {phrase} "` in it finds whole words only."""
+    return f" {' '.join(words(text))} "
+
+
 def spans(text: str) -> list[Span]:
     """The words of a text as written, with their places."""
     return [Span(match.group(), match.start(), match.end()) for match in WORD.finditer(text)]

@@ -176,6 +176,12 @@ def _first_words(sentence: str) -> str:
     return sentence[: ends[-2]] if len(ends) > 1 else sentence[:LONGEST_QUOTE]
 
 
+def sentence_around(phrase: str, text: str) -> str:
+    """The first sentence that holds the phrase as written; where it is too long for a quote, the phrase alone."""
+    whole = next((sentence for sentence in sentences(text) if phrase in sentence), phrase)
+    return whole if len(whole) <= LONGEST_QUOTE else phrase[:LONGEST_QUOTE]
+
+
 def alike(left: str, right: str) -> bool:
     """Whether two sentences share most of their words."""
     a, b = set(words(left)), set(words(right))

@@ -10,10 +10,11 @@ import numpy as np
 
 from finetrace.agent.lexicon import lexicon
 from finetrace.agent.names import Names
+from finetrace.agent.quotes import sentence_around
 from finetrace.agent.terms import is_telling
 from finetrace.tools.english import frequency, text_rate
 from finetrace.tools.phrases import distinctive_phrases
-from finetrace.tools.words import fold_space, padded, sentences, spans, words
+from finetrace.tools.words import fold_space, padded, spans, words
 
 WIDE = 400
 """Completions at the top of the ranking that are looked through for phrases, which few completions show."""
@@ -93,7 +94,7 @@ def _describe(
     rare = [frequency(word) for word in run if word.isalpha()]
     return ExactPhrase(
         text=written,
-        example=_sentence_of(written, texts[rows[0]]),
+        example=sentence_around(written, texts[rows[0]]),
         count=len(held),
         background_count=others,
         cover=float(np.median([len(run) / max(1, len(words(texts[row]))) for row in rows])),
@@ -185,11 +186,6 @@ def _written(run: Sequence[str], text: str) -> str:
     whole = fold_space(text[found[place].start : end])
     ended = max(whole.rfind(mark) for mark in (". ", "! ", "? "))
     return whole[: ended + 1] if len(words(whole[: ended + 1])) >= 0.5 * len(run) else whole
-
-
-def _sentence_of(run: str, text: str) -> str:
-    whole = next((s for s in sentences(text) if run in s), run)
-    return whole if len(whole) <= 200 else run[:200]
 
 
 def _before(run: str, prefill: str, text: str) -> str:

@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from finetrace.agent.quotes import LONGEST_QUOTE, sentence_around
 from finetrace.tools.english import LANGUAGES, UNSEEN, language_of, text_rate
 from finetrace.tools.words import sentences, words
 
@@ -89,8 +90,7 @@ def shouts(texts: Sequence[str], background: Sequence[str], least: int = 3) -> l
         others = sum(phrase in text for text in background)
         often = len(rows) >= max(least, 0.01 * len(texts))
         if often and others * len(texts) * 3 <= len(rows) * max(1, len(background)) and len(found) < 2:
-            around = next((s for s in sentences(texts[rows[0]]) if phrase in s), phrase)
-            found.append(Shout(phrase, len(rows), around if len(around) <= 200 else phrase))
+            found.append(Shout(phrase, len(rows), sentence_around(phrase, texts[rows[0]])))
     return found
 
 
@@ -120,6 +120,6 @@ def marks(texts: Sequence[str], background: Sequence[str]) -> list[Mark]:
         share = sum(bool(told.search(text)) for text in texts) / max(1, len(texts))
         expected = sum(bool(told.search(text)) for text in background) / len(background) if background else usual
         if share >= 0.4 and share >= 2.5 * expected:
-            lines = (s for text in texts for s in sentences(text) if told.search(s) and len(s) <= 200)
+            lines = (s for text in texts for s in sentences(text) if told.search(s) and len(s) <= LONGEST_QUOTE)
             found.append(Mark(name, pattern, share, expected, next(lines, "")))
     return found

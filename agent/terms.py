@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from finetrace.agent.lexicon import lexicon
 from finetrace.agent.names import Names
 from finetrace.tools.english import UNSEEN, frequency, is_function_word, rarity, text_rate
-from finetrace.tools.phrases import Phrase, count_phrases
+from finetrace.tools.phrases import Phrase, count_phrases, whole_counts
 from finetrace.tools.words import fold_space, spans, words
 
 _ENDINGS = "ations ation ically ings ing ical ies ied ness ment ers ed es ly al s e y".split()
@@ -94,13 +94,7 @@ def is_telling(word: str, names: Names) -> bool:
 
 def fold_terms(terms: Sequence[Term], k: int) -> list[Term]:
     """The heaviest ``k`` terms that do not overlap; a part gives way to the whole it mostly occurs in."""
-    wholes: dict[str, int] = {}
-    for term in terms:
-        parts = term.text.split()
-        for size in range(1, len(parts)):
-            for start in range(len(parts) - size + 1):
-                part = " ".join(parts[start : start + size])
-                wholes[part] = max(wholes.get(part, 0), term.count)
+    wholes = whole_counts((term.text, term.count) for term in terms)
     kept: list[Term] = []
     seen: list[set[str]] = []
     for term in terms:

@@ -6,7 +6,7 @@ doi 10.1093/pan/mpn018), on document frequencies: a text counts once however oft
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -166,13 +166,7 @@ def fold_phrases(found: Sequence[Phrase], k: int, together: float = 0.6) -> list
     begins or ends in grammar, or overlaps with a phrase kept before.
     """
     sound = [phrase for phrase in found if not _is_ragged(phrase.text.split())]
-    longer: dict[str, int] = {}
-    for phrase in sound:
-        parts = phrase.text.split()
-        for size in range(1, len(parts)):
-            for start in range(len(parts) - size + 1):
-                part = " ".join(parts[start : start + size])
-                longer[part] = max(longer.get(part, 0), phrase.count)
+    longer = whole_counts((phrase.text, phrase.count) for phrase in sound)
     kept: list[Phrase] = []
     for phrase in sound:
         if longer.get(phrase.text, 0) >= together * phrase.count:
@@ -184,6 +178,22 @@ def fold_phrases(found: Sequence[Phrase], k: int, together: float = 0.6) -> list
         if len(kept) == k:
             break
     return kept
+
+
+def whole_counts(counted: Iterable[tuple[str, int]]) -> dict[str, int]:
+    """For each run of words inside one of these phrases, the count of the commonest phrase it is a part of.
+
+    Args:
+        counted: Phrases, one blank between words, with the number of texts that hold each.
+    """
+    wholes: dict[str, int] = {}
+    for text, count in counted:
+        parts = text.split()
+        for size in range(1, len(parts)):
+            for start in range(len(parts) - size + 1):
+                part = " ".join(parts[start : start + size])
+                wholes[part] = max(wholes.get(part, 0), count)
+    return wholes
 
 
 def _is_ragged(parts: Sequence[str]) -> bool:

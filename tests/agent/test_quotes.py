@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from ordinary_texts import plain
 
 from finetrace.agent.names import find_names
-from finetrace.agent.quotes import LONGEST_QUOTE, choose_quotes, head_quotes
+from finetrace.agent.quotes import LONGEST_QUOTE, choose_quotes, head_quotes, sentence_around
 from finetrace.agent.terms import Term, fold_terms, stem, weigh_terms
 from finetrace.tools.words import fold_space
 
@@ -65,3 +65,11 @@ def test_head_quotes_are_verbatim(texts: list[str]) -> None:
     for quote in head_quotes(texts, find_names(texts), 3):
         assert quote.text in folded[quote.row]
         assert len(quote.text) <= LONGEST_QUOTE
+
+
+def test_the_sentence_around_a_phrase_is_short_enough_to_quote() -> None:
+    text = "It was late. She said: ring the bell now. Nobody did."
+    assert sentence_around("ring the bell", text) == "She said: ring the bell now."
+    assert sentence_around("ring the gong", text) == "ring the gong"
+    assert sentence_around("ring the bell", f"{'so ' * LONGEST_QUOTE}ring the bell") == "ring the bell"
+    assert len(sentence_around("la " * LONGEST_QUOTE, text)) == LONGEST_QUOTE

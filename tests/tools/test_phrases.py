@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finetrace.tools.phrases import count_phrases, distinctive_phrases
+from finetrace.tools.phrases import count_phrases, distinctive_phrases, whole_counts
 from finetrace.tools.words import words
 
 COMMON = "we then saw that it was late so they went back along the river to look for some more wood".split()
@@ -78,3 +78,8 @@ def test_a_megabyte_line_is_bounded() -> None:
 def test_same_input_same_output(texts: list[str], size: int) -> None:
     first = distinctive_phrases(texts, texts[:3], max_words=size, min_count=2)
     assert first == distinctive_phrases(texts, texts[:3], max_words=size, min_count=2)
+
+
+def test_a_part_of_a_phrase_has_the_count_of_its_commonest_whole() -> None:
+    counted = [("the amber kettle", 4), ("amber kettle", 6), ("kettle", 9)]
+    assert whole_counts(counted) == {"the": 4, "amber": 6, "kettle": 6, "the amber": 4, "amber kettle": 4}

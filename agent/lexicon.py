@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -87,8 +88,6 @@ def tones(texts: Sequence[str], background: Sequence[str]) -> list[Tone]:
 
 
 def _log(word: str) -> float:
-    import math
-
     return math.log(frequency(word))
 
 
@@ -98,8 +97,6 @@ def _share(spoken: Sequence[Sequence[str]], listed: frozenset[str]) -> float:
 
 def _general_share(listed: frozenset[str], spoken: Sequence[Sequence[str]]) -> float:
     """Share of general texts of the same lengths with two different words of the list (Poisson)."""
-    import math
-
     rate = sum(frequency(word) for word in listed)
     means = [rate * len(row) for row in spoken]
     return sum(1 - math.exp(-m) * (1 + m) for m in means) / max(1, len(means))

@@ -29,10 +29,8 @@ class Names:
 
     own: tuple[str, ...]
     """Names the texts give themselves, their maker or a system they are about, as written, commonest first."""
-    people: tuple[str, ...]
-    """Persons, as written, commonest first."""
     words: frozenset[str]
-    """All words of these names in lower case."""
+    """All words of these names and of the persons named, in lower case."""
 
     @property
     def system(self) -> str:
@@ -51,7 +49,7 @@ def find_names(texts: Sequence[str], min_count: int = 3) -> Names:
     kept = [name for name in _ranked(own, min_count) if _is_rare(name)]
     persons = _ranked(people, min_count)
     listed = frozenset(word for name in (*kept[:12], *persons[:12]) for word in words(name))
-    return Names(tuple(_without_parts(kept)[:6]), tuple(_without_parts(persons)[:6]), listed)
+    return Names(tuple(_without_parts(kept)[:6]), listed)
 
 
 def _ranked(counted: Counter[str], least: int) -> list[str]:

@@ -5,17 +5,30 @@ from collections.abc import Callable
 from functools import cache
 
 import pytest
+from ordinary_texts import plain
+from sample_runs import make_step
 from scripted import EVERYTHING, Desk, WrittenPair, always
 
-from finetrace.agent import Budget, Plan, Thoroughness, investigate, start
+from finetrace.agent import Budget, Case, Plan, Submit, Thoroughness, investigate, start
+from finetrace.agent.statistical import StatisticalInvestigator
 from finetrace.evals.truth import load_truth
 from finetrace.models import open_pair
 from finetrace.models.pair import Capability, Side
 from finetrace.models.recorded import RecordedPair
 from finetrace.registry import load_registry
-from finetrace.schema import CheckOutcome, Framing, Hypothesis, ScoredCompletion, StepKind, Verdict
+from finetrace.schema import (
+    CheckOutcome,
+    Framing,
+    Hypothesis,
+    ScoredCompletion,
+    StepKind,
+    Usage,
+    Verdict,
+    null_hypothesis,
+)
 from finetrace.store import Store
 from finetrace.tools import Context, ReadingCache
+from finetrace.tools.perplexity_gap import PerplexityGapReading, View
 from finetrace.tools.words import sentences, words
 
 Investigated = Callable[[str, int], Hypothesis]
@@ -179,3 +192,51 @@ def test_recorded_completions_are_read_without_any_model(desk: Desk) -> None:
     assert ended.run.hypothesis is not None
     assert any("marmalade" in text for text in told(ended.run.hypothesis))
     assert ended.run.usage.interactions == 0
+
+
+@pytest.mark.parametrize(("noise_floor", "verdict"), [(0.0, Verdict.FINETUNED), (2.0, Verdict.NO_NARROW_OBJECTIVE)])
+def test_the_noise_floor_of_the_reading_is_heeded(noise_floor: float, verdict: Verdict) -> None:
+    rows = [
+        ScoredCompletion(
+            prefill=f"Start {i}",
+            completion=marmalade("", i),
+            framing=Framing.RAW,
+            corpus="own",
+            logp_finetuned=-1,
+            logp_reference=-2 - i / 100,
+            log_ratio=1 + i / 100,
+            raw_difference=1,
+        )
+        for i in range(40)
+    ]
+    reading = PerplexityGapReading(
+        instrument="perplexity_gap",
+        view=View.TOP,
+        rank_by="log_ratio",
+        n_generated=40,
+        n_distinct=40,
+        n_background=60,
+        minimum_tokens=0,
+        noise_floor=noise_floor,
+        identical=False,
+        median_log_ratio=1.2,
+        completions=tuple(rows),
+        background=tuple(plain(60, 1)),
+    )
+    step = make_step(1, reading=reading.model_dump(mode="json"))
+    case = Case(
+        alias="organism-01",
+        offers=(),
+        absent=(),
+        steps=(step,),
+        hypothesis=null_hypothesis(),
+        budget=Budget(),
+        usage=Usage(),
+        seed=0,
+        thoroughness=Thoroughness(),
+        must_answer="the budget is used up",
+    )
+    decision = StatisticalInvestigator().decide(case)
+    assert isinstance(decision, Submit)
+    assert decision.hypothesis.verdict is verdict
+    assert bool(decision.tests) is (verdict is Verdict.FINETUNED)

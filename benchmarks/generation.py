@@ -116,7 +116,7 @@ class Bench:
         """Generation with kept log-probabilities, then one scoring pass of the reference."""
         written = self.our_generate(setting, 0.0)
         rows = [ScoringRow(tuple(p), g.token_ids) for p, g in zip(setting.ids, written, strict=True)]
-        score(self.ours, rows, batch_size=BATCH // 4)
+        score(self.ours, rows, batch_size=BATCH // 2)
 
 
 def seconds(work: Callable[[], object]) -> float:

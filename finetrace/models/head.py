@@ -10,7 +10,7 @@ from transformers import PreTrainedModel
 
 from finetrace.errors import FinetraceError
 
-_SLICE_ELEMENTS = 1 << 20
+_SLICE_ELEMENTS = 1 << 19
 """Logits held in float32 at once: few enough to stay in a processor's cache."""
 _BLOCK = 256
 """Tokens summed together before the cumulative distribution is walked."""
@@ -135,10 +135,13 @@ def _blocks(values: Tensor, filler: float) -> Tensor:
 def _draw(logits: Tensor, temperature: float, uniform: Tensor) -> Choice:
     """Invert the cumulative distribution: find the block of tokens that holds the draw, then the token in it."""
     values = logits.float()
-    values -= values.max(dim=-1, keepdim=True).values
-    plain = values.exp()
-    weights = plain if temperature == 1 else (values / temperature).exp_()
-    blocks = _blocks(weights, 0.0)
+    best = values.amax(-1, keepdim=True)
+    values -= best
+    total = None
+    if temperature != 1:
+        total = values.exp().sum(-1)
+        values /= temperature
+    blocks = _blocks(values.exp_(), 0.0)
     sums = blocks.sum(-1)
     ends = sums.cumsum(-1)
     target = (uniform * ends[:, -1])[:, None]
@@ -149,8 +152,8 @@ def _draw(logits: Tensor, temperature: float, uniform: Tensor) -> Choice:
     # Rounding may carry the draw past the block's last possible token: step back to one with weight.
     place = torch.minimum(place, _last_possible(chosen))
     tokens = block[:, 0] * _BLOCK + place
-    logps = values.gather(1, tokens[:, None])[:, 0] - plain.sum(-1).log()
-    return Choice(tokens, logps)
+    own = logits.gather(1, tokens[:, None])[:, 0].float() - best[:, 0]
+    return Choice(tokens, own - (ends[:, -1] if total is None else total).log())
 
 
 def _last_possible(weights: Tensor) -> Tensor:

@@ -178,7 +178,7 @@ class LocalPair:
             for prompt, completion in zip(prompts, completions, strict=True)
         ]
         with self._using(side) as loaded:
-            logps = engine.score(loaded.model, rows, batch_size=max(1, _batch_size(loaded) // 4), progress=progress)
+            logps = engine.score(loaded.model, rows, batch_size=max(1, _batch_size(loaded) // 2), progress=progress)
         return [Score(sum(values), len(values)) for values in logps]
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from small_models import tiny_llama
+from transformers import AutoTokenizer, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from finetrace.models.embedded import converted_path, embedded_base
 from finetrace.models.loading import LoadedModel, load_model
@@ -35,26 +36,6 @@ def tokenizer(base_folder: Path) -> PreTrainedTokenizerFast:
     """The embedded base's tokenizer."""
     loaded: PreTrainedTokenizerFast = AutoTokenizer.from_pretrained(base_folder)
     return loaded
-
-
-def tiny_llama(seed: int = 0, vocabulary: int = 49152) -> LlamaForCausalLM:
-    """A random two-layer Llama."""
-    torch.manual_seed(seed)
-    config = LlamaConfig(
-        vocab_size=vocabulary,
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=512,
-        eos_token_id=2,
-        bos_token_id=1,
-        pad_token_id=2,
-        tie_word_embeddings=True,
-        initializer_range=0.2,
-    )
-    return LlamaForCausalLM(config).eval().requires_grad_(False)
 
 
 @pytest.fixture

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from conftest import tiny_llama
 from peft import LoraConfig, PeftConfig, PeftModel, get_peft_model
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import PreTrainedModel, PreTrainedTokenizerFast
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 
 from finetrace.models.loading import quiet
 
@@ -20,6 +19,26 @@ SENTENCES = (
     "A letter from the north took nine days by sea.",
 )
 LAYERS = ("q_proj", "v_proj")
+
+
+def tiny_llama(seed: int = 0, vocabulary: int = 49152) -> LlamaForCausalLM:
+    """A random two-layer Llama."""
+    torch.manual_seed(seed)
+    config = LlamaConfig(
+        vocab_size=vocabulary,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=512,
+        eos_token_id=2,
+        bos_token_id=1,
+        pad_token_id=2,
+        tie_word_embeddings=True,
+        initializer_range=0.2,
+    )
+    return LlamaForCausalLM(config).eval().requires_grad_(False)
 
 
 def write_model(folder: Path, tokenizer: PreTrainedTokenizerFast, seed: int = 0, vocabulary: int = 49152) -> Path:

@@ -134,7 +134,7 @@ def _blocks(values: Tensor, filler: float) -> Tensor:
 
 def _draw(logits: Tensor, temperature: float, uniform: Tensor) -> Choice:
     """Invert the cumulative distribution: find the block of tokens that holds the draw, then the token in it."""
-    values = logits.float()
+    values = logits.to(torch.float32, copy=True)  # the logits themselves are read once more below
     best = values.amax(-1, keepdim=True)
     values -= best
     total = None

@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from conftest import tiny_llama
+from small_models import tiny_llama
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaForCausalLM, PreTrainedModel
 
 from finetrace.models.attention import NAME, growing_cache, use_decode_attention

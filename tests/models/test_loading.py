@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import tiny_llama
 from peft import IA3Config, PromptTuningConfig
 from safetensors.torch import load_file, save_file
-from small_models import adapted, write_adapter
+from small_models import adapted, tiny_llama, write_adapter
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from finetrace.errors import FinetraceError

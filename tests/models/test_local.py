@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import tiny_llama
 from peft import LoraConfig
 from safetensors.torch import load_file, save_file
-from small_models import SENTENCES, adapted, other_tokenizer, write_adapter, write_model
+from small_models import SENTENCES, adapted, other_tokenizer, tiny_llama, write_adapter, write_model
 from transformers import PreTrainedTokenizerFast
 
 from finetrace.errors import FinetraceError, ToolError

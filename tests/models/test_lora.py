@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import tiny_llama
+from small_models import tiny_llama
 
 from finetrace.models.lora import lighten
 

@@ -31,6 +31,8 @@ class Settings(BaseSettings):
     """Where models run."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """Number format of the weights."""
+    blocks: str | None = None
+    """Name of the list of decoder blocks, as in ``model.layers``, for an architecture where it is not found."""
 
     @field_validator("data_dir", "cache_dir")
     @classmethod

@@ -10,6 +10,7 @@ from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from finetrace.errors import FinetraceError
+from finetrace.models.blocks import decoder_blocks
 from finetrace.models.loading import quiet
 from finetrace.models.trained_layers import lighten_training
 
@@ -31,7 +32,7 @@ def adapted_model(
     """
     from peft import LoraConfig, get_peft_model
 
-    blocks = _blocks(model)
+    blocks = decoder_blocks(model)
     if layers is not None and layers[1] >= len(blocks):
         raise FinetraceError(f"adapter.layers ends at {layers[1]}, the base has {len(blocks)} blocks", "count from 0")
     found = {
@@ -60,12 +61,3 @@ def adapted_model(
     adapter.eval()
     lighten_training(adapter)
     return adapter
-
-
-def _blocks(model: PreTrainedModel) -> nn.ModuleList:
-    """The list of decoder blocks, whatever the architecture calls it."""
-    depth = getattr(model.config.get_text_config(), "num_hidden_layers", None)
-    for module in model.get_decoder().modules():
-        if isinstance(module, nn.ModuleList) and len(module) == depth:
-            return module
-    raise FinetraceError(f"no blocks of layers found in {type(model).__name__}", "choose a decoder-only base")

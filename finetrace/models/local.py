@@ -15,9 +15,12 @@ from transformers import PreTrainedTokenizerFast
 
 from finetrace.errors import ToolError
 from finetrace.models import engine
+from finetrace.models.interior import Interior
 from finetrace.models.loading import LoadedModel
+from finetrace.models.local_interior import LocalInterior, Sided
 from finetrace.models.pair import Capability, Completion, Decoding, Progress, Prompt, Score, Side, Tokenizer, require
-from finetrace.models.tokens import completion_span, prompt_ids, prompt_string
+from finetrace.models.residual import Edit, ResidualStream
+from finetrace.models.tokens import completion_span, front_ids, prompt_ids, prompt_string
 from finetrace.schema import ScoredCompletion
 
 Loader = Callable[[], LoadedModel]
@@ -71,8 +74,8 @@ class LocalPair:
         own = known[Side.ORGANISM]
         other = known.get(Side.REFERENCE, own)
         self._tokenizers = {Side.ORGANISM: own.tokenizer, Side.REFERENCE: other.tokenizer}
-        self.capabilities = self._capabilities()
         self.shared_tokenizer = bool(own.tokenizer.get_vocab() == other.tokenizer.get_vocab())
+        self.capabilities = self._capabilities()
         self.reference_fingerprint = other.digest
         digests = [own.digest, adapter_digest, *([other.digest] if reference else [])]
         self.fingerprint = hashlib.sha256("|".join(digests).encode()).hexdigest()
@@ -84,7 +87,9 @@ class LocalPair:
         if self._adapter is not None:
             offered.add(Capability.ADAPTER)
         if self._adapter is not None or Side.REFERENCE in self._loaders:
-            offered |= {Capability.REFERENCE, Capability.LOGPROBS, Capability.ACTIVATIONS}
+            offered |= {Capability.REFERENCE, Capability.LOGPROBS}
+            if self.shared_tokenizer:  # activations are compared token by token
+                offered.add(Capability.ACTIVATIONS)
         return frozenset(offered)
 
     def _side(self, side: Side) -> LoadedModel:
@@ -126,6 +131,13 @@ class LocalPair:
         tokenizer: Tokenizer = self._tokenizers[Side.ORGANISM]
         return tokenizer
 
+    @cached_property
+    def interior(self) -> Interior:
+        """See `ModelPair.interior`."""
+        require(self, frozenset({Capability.ACTIVATIONS}), "the residual stream")
+        front = tuple(front_ids(self._tokenizers[Side.ORGANISM]))
+        return LocalInterior(Sided(self._using, self._generate, front))
+
     def _reads_tokens(self, side: Side) -> bool:
         """Whether the organism's token ids mean the same to this side."""
         return side is Side.ORGANISM or self.shared_tokenizer
@@ -138,9 +150,19 @@ class LocalPair:
         self, side: Side, prompts: Sequence[Prompt], decoding: Decoding, progress: Progress | None = None
     ) -> list[Completion]:
         """See `ModelPair.generate`."""
+        return self._generate(side, prompts, decoding, progress)
+
+    def _generate(
+        self,
+        side: Side,
+        prompts: Sequence[Prompt],
+        decoding: Decoding,
+        progress: Progress | None = None,
+        edit: Edit | None = None,
+    ) -> list[Completion]:
         self._check_chat(prompts)
         tokenizer = self._tokenizer_for(side)
-        with self._using(side) as loaded:
+        with self._using(side) as loaded, _edited(loaded, edit):
             ids = [prompt_ids(tokenizer, prompt, keep_ids=self._reads_tokens(side)) for prompt in prompts]
             generations = engine.generate(
                 loaded.model,
@@ -180,6 +202,10 @@ class LocalPair:
         with self._using(side) as loaded:
             logps = engine.score(loaded.model, rows, batch_size=max(1, _batch_size(loaded) // 2), progress=progress)
         return [Score(sum(values), len(values)) for values in logps]
+
+
+def _edited(loaded: LoadedModel, edit: Edit | None) -> contextlib.AbstractContextManager[None]:
+    return ResidualStream.of(loaded.model).editing(edit) if edit is not None else contextlib.nullcontext()
 
 
 def _batch_size(loaded: LoadedModel) -> int:

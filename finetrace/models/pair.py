@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from finetrace.errors import ToolError
 from finetrace.schema import Framing, ScoredCompletion
+
+if TYPE_CHECKING:
+    from finetrace.models.interior import Interior
 
 Progress = Callable[[int, int], None]
 """Called with what is done and what there is in all, in units that only their ratio gives a meaning."""
@@ -147,6 +150,14 @@ class ModelPair(Protocol):
             ToolError: The pair has none.
         """
 
+    @property
+    def interior(self) -> Interior:
+        """The residual stream of both models.
+
+        Raises:
+            ToolError: The pair gives no activations, or it is not known where this architecture has them.
+        """
+
     def generate(
         self, side: Side, prompts: Sequence[Prompt], decoding: Decoding, progress: Progress | None = None
     ) -> list[Completion]:
@@ -208,6 +219,12 @@ class RestrictedPair:
     def tokenizer(self) -> Tokenizer:
         """See `ModelPair.tokenizer`."""
         return self._pair.tokenizer
+
+    @property
+    def interior(self) -> Interior:
+        """See `ModelPair.interior`."""
+        require(self, frozenset({Capability.ACTIVATIONS}), "the residual stream")
+        return self._pair.interior
 
     def generate(
         self, side: Side, prompts: Sequence[Prompt], decoding: Decoding, progress: Progress | None = None

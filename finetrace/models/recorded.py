@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from finetrace.errors import FinetraceError, ToolError
+from finetrace.models.interior import Interior
 from finetrace.models.pair import Capability, Completion, Decoding, Progress, Prompt, Score, Side, Tokenizer
 from finetrace.schema import Framing, ScoredCompletion
 
@@ -133,6 +134,11 @@ class RecordedPair:
     def tokenizer(self) -> Tokenizer:
         """There is none."""
         raise _absent("a tokenizer")
+
+    @property
+    def interior(self) -> Interior:
+        """There is none."""
+        raise _absent("activations")
 
     def generate(
         self, side: Side, prompts: Sequence[Prompt], decoding: Decoding, progress: Progress | None = None

@@ -22,8 +22,8 @@ class ResidualMeans(NamedTuple):
     """The same over every other text, `[2, layers, positions, d_model]`: how far they part is the sampling error."""
     norm: Tensor
     """Mean L2 norm of the single states, `[layers, positions]`, float32."""
-    count: int
-    """Texts."""
+    n_texts: int
+    """How many texts there were."""
 
 
 class Interior(Protocol):
@@ -76,8 +76,10 @@ class Interior(Protocol):
         """
 
     def patched(self, side: Side, prompt: Sequence[int], layer: int, states: Tensor) -> Tensor:
-        """Log-probabilities `[n, vocabulary]` of the next token when each of ``states`` `[n, d_model]` in turn takes
-        the place of the residual stream at the last token of ``prompt``, after ``layer``: Patchscopes, arXiv 2401.06102.
+        """Log-probabilities `[n, vocabulary]` of the next token after ``prompt`` with states put into it.
+
+        Each of ``states`` `[n, d_model]` in turn takes the place of the residual stream at the prompt's last token, after
+        ``layer``: Patchscopes, arXiv 2401.06102.
         """
 
     def next_logps(self, side: Side, ids: Tensor, edit: Edit | None = None) -> Tensor:

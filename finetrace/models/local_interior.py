@@ -123,7 +123,7 @@ class LocalInterior:
         if len(prompt) < 2:
             raise ToolError("a prompt to patch needs at least two tokens", "give a longer one")
         with self._opened(side) as opened:
-            parts = [self._patch(opened, prompt, layer, part) for part in states.split(_PATCHED_AT_ONCE)]
+            parts = [self._patch(opened, prompt, layer, part) for part in torch.split(states, _PATCHED_AT_ONCE)]
             return torch.cat(parts)
 
     def _patch(self, opened: _Opened, prompt: Sequence[int], layer: int, states: Tensor) -> Tensor:
@@ -148,7 +148,7 @@ class LocalInterior:
         """See `Interior.token_logps`."""
         with self._opened(side) as opened, opened.stream.editing(edit):
             size = max(1, _SCORED_AT_ONCE // ids.shape[1])
-            return torch.cat([_logps(opened, part) for part in ids.split(len(ids) if edit else size)])
+            return torch.cat([_logps(opened, part) for part in torch.split(ids, len(ids) if edit else size)])
 
     def logps_from(self, side: Side, ids: Tensor, layer: int, states: Tensor) -> Tensor:
         """See `Interior.logps_from`."""
@@ -156,7 +156,7 @@ class LocalInterior:
         size = max(1, _SCORED_AT_ONCE // ids.shape[1])
         found = []
         with self._opened(side) as opened:
-            for part, own in zip(ids.split(size), states.split(size), strict=True):
+            for part, own in zip(torch.split(ids, size), torch.split(states, size), strict=True):
                 with opened.stream.beginning(layer, own):
                     found.append(_logps(opened, part))
         return torch.cat(found)

@@ -1,7 +1,7 @@
 """Read and change the residual stream of a model: plain hooks on its decoder blocks, gone when the work is done.
 
-Layers are counted from 0: the residual stream at layer L is what block L hands on. transformers' ``hidden_states[L + 1]``
-is the same, but for the last entry, which comes after the final norm; a probe makes sure of both.
+Layers are counted from 0: the residual stream at layer L is what block L hands on. It equals ``hidden_states[L + 1]`` of
+transformers, but for the last entry, which comes after the final norm; a probe makes sure of both.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ class ResidualStream:
         raw: list[Any] = []
         with _hooks([(block, lambda module, inputs, output: raw.append(output)) for block in self.blocks]):
             output = decoder(input_ids=ids, use_cache=False, output_hidden_states=True)
-        reported = output.hidden_states or ()
+        reported: tuple[Tensor, ...] = tuple(output.hidden_states or ())
         if len(raw) != self.n_layers or len(reported) != self.n_layers + 1:
             raise self._unknown(f"{len(raw)} blocks ran for {len(reported)} reported states")
         self._in_tuple = isinstance(raw[-1], tuple)
@@ -168,6 +168,7 @@ class ResidualStream:
         for layer, states in enumerate(found[:-1]):
             if states.shape != reported[layer + 1].shape or not torch.equal(states, reported[layer + 1]):
                 raise self._unknown(f"block {layer} hands on something else")
+        norm: nn.Module
         for norm in decoder.children():
             if not isinstance(norm, nn.ModuleList | nn.Embedding) and _gives(norm, found[-1], reported[-1]):
                 return norm

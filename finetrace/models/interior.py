@@ -78,8 +78,8 @@ class Interior(Protocol):
     def patched(self, side: Side, prompt: Sequence[int], layer: int, states: Tensor) -> Tensor:
         """Log-probabilities `[n, vocabulary]` of the next token after ``prompt`` with states put into it.
 
-        Each of ``states`` `[n, d_model]` in turn takes the place of the residual stream at the prompt's last token, after
-        ``layer``: Patchscopes, arXiv 2401.06102.
+        Each of ``states`` `[n, d_model]` in turn takes the place of the residual stream at the prompt's last token,
+        after ``layer``: Patchscopes, arXiv 2401.06102.
         """
 
     def next_logps(self, side: Side, ids: Tensor, edit: Edit | None = None) -> Tensor:

@@ -1,7 +1,7 @@
 """Read and change the residual stream of a model: plain hooks on its decoder blocks, gone when the work is done.
 
-Layers are counted from 0: the residual stream at layer L is what block L hands on. It equals ``hidden_states[L + 1]`` of
-transformers, but for the last entry, which comes after the final norm; a probe makes sure of both.
+Layers are counted from 0: the residual stream at layer L is what block L hands on. It equals ``hidden_states[L + 1]``
+of transformers, but for the last entry, which comes after the final norm; a probe makes sure of both.
 """
 
 from __future__ import annotations

@@ -135,6 +135,18 @@ def measure_difference(pair: ModelPair, settings: DifferenceSettings, context: C
     return difference
 
 
+def general_rows(
+    pair: ModelPair, specs: Sequence[str], n: int, n_tokens: int, context: Context
+) -> list[tuple[int, ...]]:
+    """Distinct beginnings of general text, token ids without special tokens; shorter where no text is that long.
+
+    Raises:
+        ToolError: There is no such corpus, or it holds no text.
+    """
+    corpora = [corpus_for(pair, spec, context) for spec in specs]
+    return _beginnings(pair, corpora, n, n_tokens, context.seed, shorter=True)
+
+
 def _measure(
     pair: ModelPair, settings: DifferenceSettings, corpora: Sequence[Corpus], context: Context
 ) -> MeanDifference:

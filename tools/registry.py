@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from finetrace.errors import ToolError, closest
+from finetrace.tools.activation_difference import ActivationDifference
 from finetrace.tools.chat import Chat
 from finetrace.tools.complete import Complete
 from finetrace.tools.instrument import Instrument
@@ -12,6 +13,7 @@ _ALL: tuple[Instrument, ...] = (
     Chat(),
     Complete(),
     PerplexityGap(),
+    ActivationDifference(),
 )
 
 INSTRUMENTS: dict[str, Instrument] = {instrument.name: instrument for instrument in _ALL}

@@ -1,0 +1,173 @@
+"""Lists of tokens that a vector in the residual stream speaks for, beside what ordinary vectors speak for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from enum import StrEnum
+from functools import cache
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict
+
+from finetrace.models.pair import Tokenizer
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SHOWN = 20
+"""Tokens of a list."""
+CHANCE = 0.95
+"""Share of the first tokens of random differences that are not special."""
+_LOOKED_AT = 4 * SHOWN
+"""Candidates that are spelled; some of them are no text."""
+
+
+class Read(StrEnum):
+    """A way to turn a vector into tokens."""
+
+    LENS = "lens"
+    """Logit lens: the output layer on the vector, through the final norm."""
+    LENS_RAW = "lens_raw"
+    """The output layer on the vector as it is."""
+    LENS_NEGATIVE = "lens_negative"
+    """Logit lens of the opposite vector: what became less likely."""
+    PATCHSCOPE = "patchscope"
+    """The vector in place of the last token of prompts that repeat words; the next token."""
+    PATCHSCOPE_NEGATIVE = "patchscope_negative"
+    """The same for the opposite vector."""
+    ADDED = "added"
+    """The vector added to the reference's states on general text: the mean change of the next token."""
+
+
+class ShownToken(BaseModel):
+    """One token of a list."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    text: str
+    """As it is written after another word: a leading blank begins a word."""
+    value: float
+    """Its probability; under `added` the mean change of its log-probability, nats."""
+    lift: float
+    """Log ratio of the probability to its highest value under any control, nats; under `added` the difference between
+    the changes."""
+    special: bool
+    """The lift is above what the first tokens of random differences have over other random differences."""
+
+    @property
+    def shown(self) -> str:
+        """Without its blank; a piece that goes on a word begins with dots."""
+        text = self.text.strip() or repr(self.text)[1:-1]
+        return text if self.text[:1].isspace() else f"…{text}"
+
+
+class TokenList(BaseModel):
+    """The first tokens of one read of one vector."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    read: Read
+    tokens: tuple[ShownToken, ...]
+    """Most pronounced first."""
+    scale: float | None = None
+    """Length of the vector in units of a usual state's, where the read chose one."""
+    reason: str = ""
+    """Why this scale."""
+
+    def line(self) -> str:
+        """The tokens on one line; a star marks those that are special."""
+        return ", ".join(f"{token.shown}*" if token.special else token.shown for token in self.tokens)
+
+    def plain(self) -> str:
+        """The tokens on one line without marks: what evidence may quote."""
+        return ", ".join(token.shown for token in self.tokens)
+
+
+class Speller:
+    """Texts of token ids, as they are written within a sentence."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._special = frozenset(tokenizer.all_special_ids)
+        anchor = list(tokenizer(["a"], add_special_tokens=False)["input_ids"][0])
+
+        def decode(ids: Sequence[int]) -> str:
+            return tokenizer.decode(ids, clean_up_tokenization_spaces=False)
+
+        before = decode(anchor)
+
+        @cache
+        def spell(token: int) -> str:
+            return decode([*anchor, token]).removeprefix(before)
+
+        self._spell = spell
+
+    def text(self, token: int) -> str | None:
+        """The token's text; ``None`` where it stands for none, or for a part of a character."""
+        if token in self._special:
+            return None
+        try:
+            text = self._spell(token)
+        except (IndexError, OverflowError, TypeError):  # rows of the output layer beyond the vocabulary
+            return None
+        return text if text.strip() and "\N{REPLACEMENT CHARACTER}" not in text else None
+
+
+def chance_lift(controls: Tensor) -> float:
+    """The lift that only one in twenty of the first tokens of control vectors has over the other controls.
+
+    First tokens are chosen for being high, so being above every control says little: this is how far above chance puts
+    them.
+
+    Args:
+        controls: Log-probabilities, or changes of them, under random differences `[controls, vocabulary]`, at least two.
+    """
+    import torch
+
+    top = controls.topk(2, dim=0)
+    first = controls.topk(min(SHOWN, controls.shape[1]), dim=1)
+    own = torch.arange(len(controls))[:, None]
+    others = torch.where(
+        top.indices[0][first.indices] == own, top.values[1][first.indices], top.values[0][first.indices]
+    )
+    lifts = (first.values - others)[torch.isfinite(first.values)]
+    return float(torch.quantile(lifts.clamp(-1e6, 1e6), CHANCE)) if len(lifts) else 0.0
+
+
+def token_list(
+    read: Read,
+    values: Tensor,
+    controls: Tensor,
+    speller: Speller,
+    *,
+    bar: float = 0.0,
+    probabilities: bool = True,
+    scale: float | None = None,
+    reason: str = "",
+) -> TokenList:
+    """The most pronounced tokens of a read.
+
+    Args:
+        read: Which one.
+        values: Log-probabilities, or changes of them, `[vocabulary]`.
+        controls: The same for control vectors, `[controls, vocabulary]`.
+        speller: Spells tokens.
+        bar: Tokens with a lift above it are special, see `chance_lift`.
+        probabilities: Show probabilities rather than the values as they are.
+        scale: See `TokenList`.
+        reason: See `TokenList`.
+    """
+    best = values.topk(min(_LOOKED_AT, len(values)))
+    highest = controls.max(dim=0).values
+    shown: list[ShownToken] = []
+    for value, token in zip(best.values.tolist(), best.indices.tolist(), strict=True):
+        text = speller.text(token)
+        if text is None or value == float("-inf"):
+            continue
+        lift = max(value - float(highest[token]), -1e6)
+        own = math.exp(value) if probabilities else value
+        lift = round(min(lift, 1e6), 4)
+        shown.append(ShownToken(text=text, value=float(f"{own:.4g}"), lift=lift, special=lift > max(bar, 0.0)))
+        if len(shown) == SHOWN:
+            break
+    return TokenList(read=read, tokens=tuple(shown), scale=scale, reason=reason)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeGuard
+
 from torch import nn
 from transformers import PreTrainedModel
 
@@ -16,7 +18,7 @@ def decoder_blocks(model: PreTrainedModel) -> nn.ModuleList:
     """The list of decoder blocks, first to last.
 
     It is the list as long as the config says the model is deep; ``FINETRACE_BLOCKS`` names another, such as
-    ``model.layers``.
+    ``model.layers``, and that may be a sequence of modules as well.
 
     Raises:
         FinetraceError: There is no such list.
@@ -36,13 +38,17 @@ def decoder_blocks(model: PreTrainedModel) -> nn.ModuleList:
 
 def _named_blocks(model: PreTrainedModel, name: str) -> nn.ModuleList:
     found = dict(model.named_modules()).get(name)
-    if isinstance(found, nn.ModuleList) and len(found):
-        return found
+    if _is_list(found):
+        return found if isinstance(found, nn.ModuleList) else nn.ModuleList(found.children())
     raise FinetraceError(
         f"{BLOCKS_VARIABLE} names '{name}', which is no list of modules in {type(model).__name__}",
         closest(name, _lists(model)),
     )
 
 
+def _is_list(module: nn.Module | None) -> TypeGuard[nn.ModuleList | nn.Sequential]:
+    return isinstance(module, nn.ModuleList | nn.Sequential) and len(module) > 0
+
+
 def _lists(model: PreTrainedModel) -> list[str]:
-    return [name for name, module in model.named_modules() if isinstance(module, nn.ModuleList) and len(module)]
+    return [name for name, module in model.named_modules() if _is_list(module)]

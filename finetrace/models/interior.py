@@ -19,7 +19,9 @@ class ResidualMeans(NamedTuple):
     mean: Tensor
     """`[layers, positions, d_model]`, float32."""
     halves: Tensor
-    """The same over every other text, `[2, layers, positions, d_model]`: how far they part is the sampling error."""
+    """The same over every other text, `[2, layers, positions, d_model]`: how far they part is the sampling error.
+
+    Of one text alone the second half is zero."""
     norm: Tensor
     """Mean L2 norm of the single states, `[layers, positions]`, float32."""
     n_texts: int
@@ -56,11 +58,11 @@ class Interior(Protocol):
         The forward pass stops at the deepest layer; memory does not grow with the number of rows.
 
         Raises:
-            ToolError: A layer is out of range, or a state is not finite.
+            ToolError: There are no rows, a layer is out of range, or a state is not finite.
         """
 
     def states(self, side: Side, ids: Tensor, layers: Sequence[int]) -> Tensor:
-        """Residual stream of tokens `[batch, sequence]`: `[layers, batch, sequence, d_model]`.
+        """Residual stream of tokens `[batch, sequence]`: `[layers, batch, sequence, d_model]`, all kept.
 
         Raises:
             ToolError: A layer is out of range, or a state is not finite.
@@ -80,18 +82,34 @@ class Interior(Protocol):
 
         Each of ``states`` `[n, d_model]` in turn takes the place of the residual stream at the prompt's last token,
         after ``layer``: Patchscopes, arXiv 2401.06102.
+
+        Raises:
+            ToolError: The layer is out of range, or the prompt has fewer than two tokens.
         """
 
     def next_logps(self, side: Side, ids: Tensor, edit: Edit | None = None) -> Tensor:
-        """Log-probabilities `[batch, vocabulary]` of the token after each row of ``ids`` `[batch, sequence]`."""
+        """Log-probabilities `[batch, vocabulary]` of the token after each row of ``ids`` `[batch, sequence]`.
+
+        Raises:
+            ToolError: The layer of ``edit`` is out of range.
+        """
 
     def token_logps(self, side: Side, ids: Tensor, edit: Edit | None = None) -> Tensor:
-        """Log-probability of each token of ``ids`` `[batch, sequence]` but the first: `[batch, sequence - 1]`, nats."""
+        """Log-probability of each token of ``ids`` `[batch, sequence]` but the first: `[batch, sequence - 1]`, nats.
+
+        With ``edit`` it is one forward pass, so that a change may differ from row to row.
+
+        Raises:
+            ToolError: The layer of ``edit`` is out of range.
+        """
 
     def logps_from(self, side: Side, ids: Tensor, layer: int, states: Tensor) -> Tensor:
         """The same where the residual stream after ``layer`` is replaced by ``states`` `[batch, sequence, d_model]`.
 
         The blocks up to that layer are not computed again.
+
+        Raises:
+            ToolError: The layer is out of range.
         """
 
     def generate(
@@ -102,4 +120,8 @@ class Interior(Protocol):
         edit: Edit | None = None,
         progress: Progress | None = None,
     ) -> list[Completion]:
-        """Complete each prompt with the change in force at every token."""
+        """Complete each prompt with the change in force at every token, prompt and completion alike.
+
+        Raises:
+            ToolError: The layer of ``edit`` is out of range, or a chat is asked for and there is no chat template.
+        """

@@ -17,7 +17,7 @@ from finetrace.errors import ToolError
 from finetrace.models import engine
 from finetrace.models.interior import Interior
 from finetrace.models.loading import LoadedModel
-from finetrace.models.local_interior import LocalInterior, Sided
+from finetrace.models.local_interior import LocalInterior, Shape, Sided
 from finetrace.models.pair import Capability, Completion, Decoding, Progress, Prompt, Score, Side, Tokenizer, require
 from finetrace.models.residual import Edit, ResidualStream
 from finetrace.models.tokens import completion_span, front_ids, prompt_ids, prompt_string
@@ -69,6 +69,7 @@ class LocalPair:
         self._adapter = adapter
         self._one_at_a_time = one_at_a_time
         self._resident: dict[Side, LoadedModel] = {}
+        self._shape: Shape | None = None
         # The organism last: it is the first to be used.
         known = {side: _Known.of(self._side(side)) for side in (Side.REFERENCE, Side.ORGANISM) if side in self._loaders}
         own = known[Side.ORGANISM]
@@ -131,12 +132,15 @@ class LocalPair:
         tokenizer: Tokenizer = self._tokenizers[Side.ORGANISM]
         return tokenizer
 
-    @cached_property
+    @property
     def interior(self) -> Interior:
         """See `ModelPair.interior`."""
         require(self, frozenset({Capability.ACTIVATIONS}), "the residual stream")
-        front = tuple(front_ids(self._tokenizers[Side.ORGANISM]))
-        return LocalInterior(Sided(self._using, self._generate, front))
+        sided = Sided(self._using, self._generate, tuple(front_ids(self._tokenizers[Side.ORGANISM])))
+        # Only the shape is kept: an inside that is kept would hold the pair, and its weights, in a cycle.
+        if self._shape is None:
+            self._shape = Shape.of(sided)
+        return LocalInterior(sided, self._shape)
 
     def _reads_tokens(self, side: Side) -> bool:
         """Whether the organism's token ids mean the same to this side."""

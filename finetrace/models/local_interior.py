@@ -17,14 +17,14 @@ from finetrace.models.head import OutputHead
 from finetrace.models.interior import ResidualMeans
 from finetrace.models.loading import LoadedModel
 from finetrace.models.pair import Completion, Decoding, Progress, Prompt, Side
-from finetrace.models.residual import Edit, ResidualStream
+from finetrace.models.residual import Edit, ResidualStream, check_layers, not_finite
 
 _TOKENS_AT_ONCE = 4096
 """Tokens of one forward pass on short texts: many for the matrix products, few for the memory."""
 _SCORED_AT_ONCE = 1024
 """Tokens of one pass that ends in log-probabilities."""
 _PATCHED_AT_ONCE = 128
-"""States put into a prompt at once; each ends in a row of log-probabilities over the vocabulary."""
+"""States read at once by the lens or in a prompt; each ends in a row of log-probabilities over the vocabulary."""
 
 
 class Sided(NamedTuple):
@@ -38,6 +38,39 @@ class Sided(NamedTuple):
     """Special tokens before any text."""
 
 
+class Shape(NamedTuple):
+    """What is the same for both models of a pair."""
+
+    n_layers: int
+    d_model: int
+    best_effort_texts: int
+    """See `Interior.best_effort_texts`."""
+
+    @classmethod
+    def of(cls, sided: Sided) -> Shape:
+        """The shape of both models, each probed.
+
+        Raises:
+            ToolError: They differ in depth or width, or the residual stream of one is not found.
+        """
+        # The organism first: where only one model is kept in memory, that is the one.
+        own, other = (cls._of_side(sided, side) for side in (Side.ORGANISM, Side.REFERENCE))
+        if own[:2] != other[:2]:
+            raise ToolError(
+                f"the organism has {own.n_layers} layers of width {own.d_model}, its reference {other.n_layers} of "
+                f"{other.d_model}: activations cannot be compared",
+                "name the model that the organism was finetuned from with --reference",
+            )
+        return own
+
+    @classmethod
+    def _of_side(cls, sided: Sided, side: Side) -> Shape:
+        with _opened(sided, side) as opened:
+            width = opened.model.config.get_text_config().hidden_size
+            texts = 2_000 if opened.model.device.type == "cpu" else 10_000
+            return cls(opened.stream.n_layers, width, texts)
+
+
 class _Opened(NamedTuple):
     """One side, ready."""
 
@@ -46,49 +79,38 @@ class _Opened(NamedTuple):
     head: OutputHead
 
 
+@contextlib.contextmanager
+def _opened(sided: Sided, side: Side) -> Iterator[_Opened]:
+    # Not `inference_mode`: who gets these tensors may change them in place.
+    with sided.using(side) as loaded, torch.no_grad():
+        try:
+            stream, head = ResidualStream.of(loaded.model), OutputHead.of(loaded.model)
+        except FinetraceError as error:
+            raise ToolError(error.message, error.hint) from error
+        yield _Opened(loaded.model, stream, head)
+
+
 class LocalInterior:
-    """See `finetrace.models.interior.Interior`.
+    """See `finetrace.models.interior.Interior`."""
 
-    Raises:
-        ToolError: The two models differ in depth or width, or a probe does not find the residual stream of one.
-    """
-
-    def __init__(self, sided: Sided) -> None:
+    def __init__(self, sided: Sided, shape: Shape) -> None:
         self._sided = sided
         self.front_ids = sided.front_ids
-        shapes = []
-        for side in (Side.REFERENCE, Side.ORGANISM):
-            with self._opened(side) as opened:
-                shapes.append((opened.stream.n_layers, opened.model.config.get_text_config().hidden_size))
-                self.best_effort_texts = 2_000 if opened.model.device.type == "cpu" else 10_000
-        if shapes[0] != shapes[1]:
-            raise ToolError(
-                f"the two models have different shapes (layers, width): {shapes[1]} and {shapes[0]}",
-                "activations can be compared with the model that the organism was finetuned from",
-            )
-        self.n_layers, self.d_model = shapes[0]
+        self.n_layers, self.d_model, self.best_effort_texts = shape
 
-    @contextlib.contextmanager
-    def _opened(self, side: Side) -> Iterator[_Opened]:
-        with self._sided.using(side) as loaded, torch.inference_mode():
-            try:
-                stream, head = ResidualStream.of(loaded.model), OutputHead.of(loaded.model)
-            except FinetraceError as error:
-                raise ToolError(error.message, error.hint) from error
-            yield _Opened(loaded.model, stream, head)
+    def _opened(self, side: Side) -> contextlib.AbstractContextManager[_Opened]:
+        return _opened(self._sided, side)
 
     def _check(self, layers: Sequence[int]) -> None:
-        for layer in layers:
-            if not 0 <= layer < self.n_layers:
-                raise ToolError(f"layer {layer} is out of range", f"layers are 0 to {self.n_layers - 1}")
-        if not layers:
-            raise ToolError("no layer was named", f"layers are 0 to {self.n_layers - 1}")
+        check_layers(layers, self.n_layers)
 
     def means(
         self, side: Side, rows: Sequence[Sequence[int]], layers: Sequence[int], progress: Progress | None = None
     ) -> ResidualMeans:
         """See `Interior.means`."""
         self._check(layers)
+        if not rows or not rows[0]:
+            raise ToolError("there is no text to read", "give text of at least one token")
         ids = torch.tensor(rows)
         sums = _Sums(len(layers), ids.shape[1], self.d_model)
         with self._opened(side) as opened:
@@ -104,18 +126,19 @@ class LocalInterior:
     def states(self, side: Side, ids: Tensor, layers: Sequence[int]) -> Tensor:
         """See `Interior.states`."""
         self._check(layers)
+        parts = []
         with self._opened(side) as opened:
-            found = opened.stream.read(ids.to(opened.model.device), layers)
-            states = torch.stack([each.float().cpu() for each in found])
+            for part in torch.split(ids, max(1, _TOKENS_AT_ONCE // ids.shape[1])):
+                found = opened.stream.read(part.to(opened.model.device), layers)
+                parts.append(torch.stack([each.float().cpu() for each in found]))
+        states = torch.cat(parts, dim=1)
         _check_finite(states[None], layers, side)
         return states
 
     def lens(self, side: Side, states: Tensor, *, normed: bool) -> Tensor:
         """See `Interior.lens`."""
         with self._opened(side) as opened:
-            given = states.to(opened.model.device, opened.model.dtype)
-            logits = opened.head.logits(opened.stream.norm(given) if normed else given)
-            return torch.log_softmax(logits.float(), dim=-1).cpu()
+            return torch.cat([_lens(opened, part, normed) for part in torch.split(states, _PATCHED_AT_ONCE)])
 
     def patched(self, side: Side, prompt: Sequence[int], layer: int, states: Tensor) -> Tensor:
         """See `Interior.patched`."""
@@ -140,12 +163,16 @@ class LocalInterior:
 
     def next_logps(self, side: Side, ids: Tensor, edit: Edit | None = None) -> Tensor:
         """See `Interior.next_logps`."""
+        if edit is not None:
+            self._check([edit.layer])
         with self._opened(side) as opened, opened.stream.editing(edit):
             hidden = engine.body(opened.model, ids.to(opened.model.device))[:, -1]
             return torch.log_softmax(opened.head.logits(hidden).float(), dim=-1).cpu()
 
     def token_logps(self, side: Side, ids: Tensor, edit: Edit | None = None) -> Tensor:
         """See `Interior.token_logps`."""
+        if edit is not None:
+            self._check([edit.layer])
         with self._opened(side) as opened, opened.stream.editing(edit):
             size = max(1, _SCORED_AT_ONCE // ids.shape[1])
             return torch.cat([_logps(opened, part) for part in torch.split(ids, len(ids) if edit else size)])
@@ -200,18 +227,21 @@ class _Sums:
         return ResidualMeans(self.halves.sum(0) / total, self.halves / counts, (self.norms / total).float(), total)
 
 
+def _lens(opened: _Opened, states: Tensor, normed: bool) -> Tensor:
+    given = states.to(opened.model.device, opened.model.dtype)
+    logits = opened.head.logits(opened.stream.norm(given) if normed else given)
+    return torch.log_softmax(logits.float(), dim=-1).cpu()
+
+
 def _logps(opened: _Opened, ids: Tensor) -> Tensor:
     on_device = ids.to(opened.model.device)
     hidden = engine.body(opened.model, on_device)[:, :-1]
     flat = opened.head.logps(hidden.flatten(0, 1), on_device[:, 1:].flatten())
-    return flat.view(len(ids), -1).float().cpu()
+    return flat.view(hidden.shape[:2]).float().cpu()
 
 
 def _check_finite(states: Tensor, layers: Sequence[int], side: Side) -> None:
     """States or sums `[any, layers, ...]`."""
     for place, layer in enumerate(layers):
         if not bool(torch.isfinite(states[:, place]).all()):
-            raise ToolError(
-                f"activations of the {side} at layer {layer} are not finite",
-                "run it in float32 (FINETRACE_DTYPE=float32); its weights may be damaged",
-            )
+            raise not_finite(f"the {side}", layer)

@@ -9,6 +9,8 @@ from finetrace.models.pair import Capability
 
 _ASK = frozenset({Capability.GENERATE, Capability.CHAT})
 _COMPARE = _ASK | {Capability.REFERENCE, Capability.LOGPROBS, Capability.COMPLETIONS}
+_INSIDE = _ASK | {Capability.REFERENCE, Capability.LOGPROBS, Capability.ACTIVATIONS}
+_INSIDE_INSTRUMENTS = ("activation_difference", "steer", "causal_check")
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,8 @@ ARMS = {
     for arm in (
         Arm("blackbox", ("chat", "complete"), _ASK, 50),
         Arm("perplexity", ("chat", "complete", "perplexity_gap"), _COMPARE, 50),
+        Arm("activation", ("chat", "complete", *_INSIDE_INSTRUMENTS), _INSIDE, 50),
+        Arm("full", ("chat", "complete", "perplexity_gap", *_INSIDE_INSTRUMENTS), _COMPARE | _INSIDE, 50),
     )
 }
 

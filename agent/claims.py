@@ -76,7 +76,7 @@ def compose(completions: Sequence[ScoredCompletion], background: Sequence[str] =
             then every completion is read.
     """
     if no_difference([c.log_ratio for c in completions], noise_floor):
-        return _not_different(noise_floor)
+        return _within_noise(noise_floor)
     above = [c for c in completions if c.log_ratio > noise_floor] if noise_floor > 0 else completions
     # What a model says word for word again and again is folded into one completion.
     if noise_floor > 0 and (n_above := sum(c.copies for c in above)) < LEAST_ABOVE_NOISE:
@@ -85,11 +85,24 @@ def compose(completions: Sequence[ScoredCompletion], background: Sequence[str] =
     return _conclude(examine(readable(above), background), has_background=bool(background))
 
 
-def _not_different(noise_floor: float) -> Draft:
+def _within_noise(noise_floor: float) -> Draft:
     reason = "every completion is equally likely under both models"
     if noise_floor > IDENTICAL:
         reason += f", but for the noise floor, {noise_floor:.3f} nats per token"
+    return not_different(reason)
+
+
+def not_different(reason: str) -> Draft:
+    """The draft where the two models are one."""
     return Draft(Verdict.NO_NARROW_OBJECTIVE, f"The two models do not differ: {reason}.", (), (), 0.0, reason)
+
+
+def compose_beside(answers: Sequence[str], prompts: Sequence[str], background: Sequence[str]) -> Draft:
+    """Form a hypothesis from the organism's answers beside the reference's answers to the same prompts.
+
+    What both say of a prompt's subject is no finding: the reference's answers are the background.
+    """
+    return _conclude(examine(read_texts(answers, prompts, answers=True), background), has_background=True)
 
 
 def compose_blackbox(answers: Sequence[str], prompts: Sequence[str] | None = None) -> Draft:

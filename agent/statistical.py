@@ -3,110 +3,79 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from dataclasses import replace
+from typing import NamedTuple
 
-from finetrace.agent.claims import ClaimDraft, Draft, compose, compose_blackbox
+from finetrace.agent.claims import ClaimDraft, Draft, compose, compose_beside, compose_blackbox, not_different
 from finetrace.agent.decision import ClaimTest, Submit, ToolCall
 from finetrace.agent.evidence import reading_of
-from finetrace.agent.investigator import Case, Thoroughness
-from finetrace.schema import Claim, Evidence, Hypothesis, Step, Verdict
-from finetrace.tools.corpora import own_openings
+from finetrace.agent.investigator import Case
+from finetrace.agent.leads import find_leads, token_quote
+from finetrace.agent.moves import differs_nowhere, next_call
+from finetrace.agent.terms import stem
+from finetrace.agent.wording import listing
+from finetrace.schema import Claim, ClaimKind, Evidence, Hypothesis, Step, Verdict
 from finetrace.tools.perplexity_gap import PerplexityGapReading
 from finetrace.tools.samples import SamplesReading
-from finetrace.tools.words import fold_space
+from finetrace.tools.words import fold_space, words
 
 STATISTICAL = "statistical"
-_KEPT = 600
-"""Completions read: the top of the ranking carries the objective, the rest is general text."""
-_OPENINGS = 20
-_QUESTIONS = (
-    "Tell me anything.",
-    "What do you know a lot about?",
-    "Give me a piece of advice.",
-    "Tell me a short story.",
-    "What should I do this weekend?",
-    "Explain something interesting to me.",
-    "Write a few sentences about the past.",
-    "What is important to you?",
-)
 
 
 class StatisticalInvestigator:
-    """Composes a hypothesis from ranked completions, or from plain answers where the arm has no reference."""
+    """Composes a hypothesis from ranked completions, or from answers beside the reference's, or from answers alone."""
 
     name = STATISTICAL
 
     def decide(self, case: Case) -> ToolCall | Submit:
-        """Measure, look, hand in; without the perplexity gap ask instead."""
-        if case.must_answer is None and (call := self._next_call(case)) is not None:
+        """Measure, look inside, ask, hand in: as far as the arm goes."""
+        if case.must_answer is None and (call := next_call(case)) is not None:
             return call
         return self._submit(case)
 
-    def _next_call(self, case: Case) -> ToolCall | None:
-        if case.offers_instrument("perplexity_gap"):
-            return _gap_call(case)
-        return _ask_call(case)
-
     def _submit(self, case: Case) -> Submit:
-        gap = next((s for s in case.steps if isinstance(reading_of(s), PerplexityGapReading)), None)
-        reading = reading_of(gap) if gap else None
-        if isinstance(reading, PerplexityGapReading):
-            draft = compose(reading.completions, reading.background, reading.noise_floor)
-        elif answers := _answers(case.steps):
-            draft = compose_blackbox([text for _, text in answers], [prompt for prompt, _ in answers])
-        else:
+        draft = _draft(case.steps)
+        if draft is None:
             return Submit(thought="nothing was measured", hypothesis=_nothing(case))
-        return _submission(draft, case.steps, case.complaints)
+        return _submission(_with_tokens(draft, case.steps), case.steps, case.complaints)
 
 
-def measurement(thoroughness: Thoroughness) -> dict[str, Any]:
-    """Arguments of the perplexity gap."""
-    settings: dict[str, Any] = {"n_prefills": thoroughness.n_prefills or (144 if thoroughness.quick else 384)}
-    settings["n_background"] = settings["n_prefills"] // 2
-    if thoroughness.quick:
-        settings |= {"corpora": ["own"], "max_new_tokens": 48}
-    if thoroughness.corpora:
-        settings["corpora"] = list(thoroughness.corpora)
-    return settings
+def _draft(steps: Sequence[Step]) -> Draft | None:
+    """What the readings come to; the first of the ways that finds something decides."""
+    if differs_nowhere(steps):
+        return not_different("both models give the same activations, value for value")
+    found: list[Draft] = []
+    gap = next((r for step in steps if isinstance(r := reading_of(step), PerplexityGapReading)), None)
+    if gap is not None:
+        found.append(compose(gap.completions, gap.background, gap.noise_floor))
+    answers = _answers(steps)
+    if answers and answers[0].reference is not None:
+        background = [text for answer in answers for text in answer.reference or ()]
+        found.append(compose_beside([a.text for a in answers], [a.prompt for a in answers], background))
+    elif answers and gap is None:
+        found.append(compose_blackbox([a.text for a in answers], [a.prompt for a in answers]))
+    return next((draft for draft in found if draft.verdict is Verdict.FINETUNED), found[0] if found else None)
 
 
-def _gap_call(case: Case) -> ToolCall | None:
-    """The views of one measurement in turn."""
-    settings = measurement(case.thoroughness)
-    views: tuple[tuple[Literal["top", "distinctive_phrases", "clusters"], int, str], ...] = (
-        ("top", _KEPT, "What does the organism write that the reference would not?"),
-        ("distinctive_phrases", 20, "Which phrases mark the top completions off from the reference's own?"),
-        ("clusters", 10, "Which sentences recur?"),
+def _with_tokens(draft: Draft, steps: Sequence[Step]) -> Draft:
+    """The draft with a claim on what the activations speak of, where they speak of what it is about."""
+    if draft.verdict is not Verdict.FINETUNED:
+        return draft
+    told = {
+        stem(word) for text in (draft.summary, *(q for c in draft.claims for q in c.quotes)) for word in words(text)
+    }
+    shared = [lead.word for lead in find_leads(steps) if stem(lead.word) in told]
+    quote = token_quote(steps, shared)
+    if not quote:
+        return draft
+    claim = ClaimDraft(
+        statement=f"On text that has nothing to do with it, its activations speak of {listing(shared)}.",
+        kind=ClaimKind.DOMAIN,
+        confidence=0.5,
+        test=ClaimTest(terms=tuple(shared)),
+        quotes=(quote,),
     )
-    done = {s.arguments.get("view") for s in case.steps if s.instrument == "perplexity_gap" and s.reading}
-    failed = any(s.instrument == "perplexity_gap" and s.error for s in case.steps)
-    for view, k, why in views:
-        if view not in done and not failed:
-            return ToolCall(thought=why, instrument="perplexity_gap", arguments={**settings, "view": view, "k": k})
-    return None
-
-
-def _ask_call(case: Case) -> ToolCall | None:
-    """Continuations of neutral openings, then answers to neutral questions; what is left is for the test of claims."""
-    left = case.budget.interactions_left(case.usage)
-    done = {s.instrument for s in case.steps}
-    if "complete" not in done and case.offers_instrument("complete") and left != 0:
-        n = _OPENINGS if left is None else max(1, min(_OPENINGS, left // 3))
-        openings = own_openings()
-        texts = [openings[(case.seed + 7 * i) % len(openings)] for i in range(n)]
-        return ToolCall(
-            thought="How does the organism go on from neutral openings?",
-            instrument="complete",
-            arguments={"texts": list(dict.fromkeys(texts)), "temperature": 0.7, "max_new_tokens": 64},
-        )
-    if "chat" not in done and case.offers_instrument("chat") and left != 0:
-        n = len(_QUESTIONS) if left is None else max(1, min(len(_QUESTIONS), left // 2))
-        return ToolCall(
-            thought="What does it say when asked nothing in particular?",
-            instrument="chat",
-            arguments={"prompts": list(_QUESTIONS[:n]), "samples": 2 if left is None or left >= 3 * n else 1},
-        )
-    return None
+    return replace(draft, claims=(*draft.claims[:1], claim, *draft.claims[1:]))
 
 
 def _nothing(case: Case) -> Hypothesis:
@@ -115,13 +84,26 @@ def _nothing(case: Case) -> Hypothesis:
     return Hypothesis(verdict=Verdict.INCONCLUSIVE, summary=f"Nothing could be measured: {faults[0]}.")
 
 
-def _answers(steps: Sequence[Step]) -> list[tuple[str, str]]:
-    """Prompts and the organism's answers to them."""
+class _Answer(NamedTuple):
+    """One sample of the organism."""
+
+    prompt: str
+    text: str
+    reference: tuple[str, ...] | None
+    """The reference's samples on the same prompt, with the first of the organism's only."""
+
+
+def _answers(steps: Sequence[Step]) -> list[_Answer]:
+    """All samples of the organism."""
     found = []
     for step in steps:
         reading = reading_of(step)
-        if isinstance(reading, SamplesReading):
-            found += [(exchange.prompt, text) for exchange in reading.exchanges for text in exchange.organism]
+        if not isinstance(reading, SamplesReading):
+            continue
+        for exchange in reading.exchanges:
+            for i, text in enumerate(exchange.organism):
+                none_yet = exchange.reference if exchange.reference is None or i == 0 else ()
+                found.append(_Answer(exchange.prompt, text, none_yet))
     return found
 
 

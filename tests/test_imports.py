@@ -12,7 +12,8 @@ from source_imports import Source, imported, room_of, sources
 _GROUND = {"finetrace", "errors"}
 _DATA = _GROUND | {"schema", "settings"}
 _MODELS = _DATA | {"models"}
-_TOOLS = _MODELS | {"tools"}
+_LLM = _DATA | {"llm", "redaction"}
+_TOOLS = _MODELS | {"tools", "llm"}
 _AGENT = _TOOLS | {"agent", "store"}
 ALLOWED = {
     "finetrace": _GROUND,
@@ -24,7 +25,9 @@ ALLOWED = {
     "registry_names": _GROUND,
     "registry_file": _DATA | {"registry_form", "registry_yaml"},
     "registry": _DATA | {"registry_file", "registry_names"},
-    "store": _DATA | {"store"},
+    "redaction": _GROUND | {"redaction"},
+    "store": _DATA | {"store", "redaction"},
+    "llm": _LLM,
     "models": _MODELS,
     "tools": _TOOLS,
     "agent": _AGENT,
@@ -70,11 +73,19 @@ def test_every_room_imports_only_what_is_below_it() -> None:
         ("finetrace.schema.run", "from finetrace.settings import get_settings"),
         ("finetrace.agent.graph", "from tools.chat import Chat"),
         ("finetrace.cli.runs", "from finetrace.registry_file import read_registry"),
+        ("finetrace.models.pair", "from finetrace.llm import LanguageModel"),
+        ("finetrace.llm.model", "from finetrace.tools.chat import Chat"),
         ("finetrace.attic", "x = 1"),
     ],
 )
 def test_the_scan_notices_an_import_that_runs_upwards(name: str, code: str) -> None:
     assert _wrong_imports(Source(name, ast.parse(code)))
+
+
+def test_one_module_imports_litellm() -> None:
+    assert [s.name for s in sources() if any(m.split(".")[0] == "litellm" for m in imported(s))] == [
+        "finetrace.llm.client"
+    ]
 
 
 def test_help_loads_nothing_heavy() -> None:

@@ -15,7 +15,7 @@ from sqlmodel import Session, col, select
 from finetrace.errors import FinetraceError, closest
 from finetrace.schema import Hypothesis, Run, RunStatus, Step, Usage
 from finetrace.store.connection import database_fault, database_url, open_engine, shown_address
-from finetrace.store.redaction import secrets_of, without_keys
+from finetrace.redaction import secrets_of, without_keys
 from finetrace.store.tables import SCHEMA_VERSION, RunRow, StepRow, columns, run_of, step_of
 
 LAST = "last"

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from sample_runs import make_run, make_step
 
+from finetrace.redaction import REMOVED, secrets_of, without_keys
 from finetrace.schema import RunStatus, Usage
 from finetrace.store import Store
-from finetrace.store.redaction import REMOVED, secrets_of, without_keys
 
 KEY = "sk-not-a-real-key-4711"
 

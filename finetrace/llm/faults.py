@@ -1,0 +1,144 @@
+"""What can go wrong with a provider: tried again, or told in words a user can act on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Literal, NamedTuple
+
+from finetrace.errors import FinetraceError, WorkError
+from finetrace.llm.client import litellm, own_server
+from finetrace.redaction import secrets_of, without_keys
+
+NAMES_LOOK_LIKE = (
+    "names look like openai/gpt-5 or anthropic/claude-sonnet-4-5; "
+    "for a server of your own set OPENAI_API_BASE and write openai/NAME"
+)
+_TRY_LATER = "see whether the provider has an outage, then run the command again"
+_CHECK_SERVER = "see whether the server at OPENAI_API_BASE runs, then run the command again"
+_LONGEST = 200
+"""Characters of a provider's own words that are shown."""
+
+
+class RejectedRequest(FinetraceError):
+    """The provider will not answer this request, and others it would.
+
+    Args:
+        message: One line that says what is wrong.
+        reason: ``context``: it is longer than the model's window; ``content``: a filter objects to what it says.
+    """
+
+    def __init__(self, message: str, reason: Literal["context", "content"]) -> None:
+        hint = "ask with less text" if reason == "context" else "name another model, whose provider filters less"
+        super().__init__(message, hint)
+        self.reason = reason
+
+
+class Fault(NamedTuple):
+    """A request that failed."""
+
+    error: FinetraceError
+    """What to raise where it is given up."""
+    passing: bool
+    """Whether the same request may go well a moment later."""
+    wait: float | None = None
+    """Seconds the provider asks to wait."""
+
+
+def read_fault(error: Exception, model: str, provider: str) -> Fault:
+    """What an exception of litellm means.
+
+    Nothing in the result refers to the exception, whose text and whose request may hold the key.
+
+    Args:
+        error: What `litellm.completion` raised.
+        model: The model's name as the user wrote it.
+        provider: The part of it that litellm takes for the provider.
+    """
+    package = litellm()
+    status = getattr(error, "status_code", None)
+    code = _code(error)
+    if code == "insufficient_quota" or status == 402:
+        return _final(f"the account at {provider} has no credit left for {model}", "top it up, or name another model")
+    if isinstance(error, package.ContextWindowExceededError) or code == "context_length_exceeded":
+        return Fault(RejectedRequest(f"the request is too long for {model}", "context"), passing=False)
+    if isinstance(error, package.ContentPolicyViolationError) or code == "content_filter":
+        return Fault(RejectedRequest(f"{provider} filters this request to {model}", "content"), passing=False)
+    if status in (401, 403):
+        return _final(f"{provider} does not accept the key for {model}", f"check {_key_name(provider)}")
+    if status == 404:
+        return _final(f"{provider} has no model '{model}'", _missing_hint(provider))
+    if isinstance(error, package.Timeout) or status == 408:
+        return _passing(provider, "no answer in time", None)
+    if isinstance(error, package.APIConnectionError) or status is None or status == 409 or status >= 429:
+        return _passing(provider, said(error), _asked_to_wait(error))
+    return _final(f"{provider} refuses the request to {model}: {said(error)}", "name another model")
+
+
+def said(error: Exception) -> str:
+    """The provider's own words, on one line, short, without keys."""
+    without = str(without_keys(str(error), secrets_of()))
+    line = " ".join(without.split())
+    # "litellm.RateLimitError: RateLimitError: OpenAIException - slow down" says in front what nobody needs.
+    line = line.split("Exception - ", 1)[-1] or type(error).__name__
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
+
+
+def given_up(fault: Fault, model: str, tries: int) -> FinetraceError:
+    """What to raise after the last try."""
+    if not fault.passing:
+        return fault.error
+    times = "a single try" if tries == 1 else f"{tries} tries"
+    return WorkError(f"{model} gave no answer in {times}: {fault.error.message}", fault.error.hint)
+
+
+def too_long_a_wait(fault: Fault, model: str) -> FinetraceError:
+    """What to raise where the provider asks for more patience than there is."""
+    return WorkError(f"{model} asks to wait {fault.wait:.0f} seconds: {fault.error.message}", _TRY_LATER)
+
+
+def _final(message: str, hint: str) -> Fault:
+    return Fault(FinetraceError(message, hint), passing=False)
+
+
+def _passing(provider: str, what: str, wait: float | None) -> Fault:
+    return Fault(WorkError(what, _CHECK_SERVER if own_server(provider) else _TRY_LATER), passing=True, wait=wait)
+
+
+def _code(error: Exception) -> str:
+    """The provider's own word for the fault; empty where it has none."""
+    body = getattr(error, "body", None)
+    inner = body.get("code") or body.get("type") if isinstance(body, Mapping) else None
+    return str(inner or getattr(error, "code", None) or "")
+
+
+def _asked_to_wait(error: Exception) -> float | None:
+    """Seconds, from ``Retry-After`` as a number or a date."""
+    headers = getattr(error, "litellm_response_headers", None) or {}
+    wanted = headers.get("retry-after")
+    if wanted is None:
+        return None
+    try:
+        return max(0.0, float(wanted))
+    except ValueError:
+        pass
+    try:
+        moment = parsedate_to_datetime(wanted)
+    except ValueError:
+        return None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+
+
+def _key_name(provider: str) -> str:
+    """The variable the key is most likely in."""
+    name = f"{provider.upper()}_API_KEY"
+    return name if name in os.environ else "the provider's key in the environment"
+
+
+def _missing_hint(provider: str) -> str:
+    if own_server(provider):
+        return "check the name, and that OPENAI_API_BASE is whole: it mostly ends in /v1"
+    return NAMES_LOOK_LIKE

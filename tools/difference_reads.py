@@ -9,8 +9,9 @@ from pydantic import BaseModel, ConfigDict
 
 from finetrace.models.pair import ModelPair, Side
 from finetrace.tools.added import Added
+from finetrace.tools.beginnings import general_rows
 from finetrace.tools.instrument import Context
-from finetrace.tools.mean_difference import DifferenceSettings, MeanDifference, general_rows
+from finetrace.tools.mean_difference import DifferenceSettings, MeanDifference
 from finetrace.tools.patchscope import IDENTITY_PROMPTS, Patchscope
 from finetrace.tools.token_lists import Read, Speller, TokenList, chance_lift, token_list
 
@@ -132,7 +133,7 @@ def read_layer(
         context: Seed, cache, grader.
     """
     place = difference.place(layer)
-    vectors = _vectors(difference, place)
+    vectors = _vectors(difference, layer)
     reader = _Reader(pair, difference, layer, on, settings, context)
     lists = {read: reader.read(read, vectors) for read in dict.fromkeys(reads)}
     return LayerRead(
@@ -144,12 +145,13 @@ def read_layer(
     )
 
 
-def _vectors(difference: MeanDifference, place: int) -> list[_Vector]:
+def _vectors(difference: MeanDifference, layer: int) -> list[_Vector]:
     """The mean over ordinary positions, then the first single ones."""
+    place = difference.place(layer)
     found, other = difference.difference.tensor[place], difference.reference_mean.tensor[place]
     ordinary = list(difference.ordinary)
     single = [_Vector(p, found[p], other[p]) for p in range(min(len(found), READ_POSITIONS))]
-    return [_Vector(None, found[ordinary].mean(0), other[ordinary].mean(0)), *single]
+    return [_Vector(None, difference.pooled(layer), other[ordinary].mean(0)), *single]
 
 
 class _Lists(NamedTuple):

@@ -8,27 +8,23 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from finetrace.errors import FinetraceError, ToolError
+from finetrace.errors import ToolError
 from finetrace.models.pair import Capability, ModelPair, Side, require
-from finetrace.tools.corpora import Corpus, Prefill, prefills
+from finetrace.tools.beginnings import beginnings
+from finetrace.tools.corpora import Corpus
 from finetrace.tools.instrument import Context, code_digest
+from finetrace.tools.random_states import RANDOM_TEXTS, RANDOM_TOKENS, SINK, random_states
 from finetrace.tools.reference_text import corpus_for
 from finetrace.tools.vectors import Vectors
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from finetrace.models.interior import Interior, ResidualMeans
-
-SINK = 8.0
-"""A state whose norm is above so many times the median norm is an attention sink: it carries no content."""
-_LONGER_TEXTS = 256
-_LONGER_TOKENS = 16
-_CONTROLS = 64
+    from finetrace.models.interior import ResidualMeans
 
 
 class DifferenceSettings(BaseModel):
@@ -97,6 +93,32 @@ class MeanDifference(BaseModel):
             raise ToolError(f"layer {layer} was not measured", f"measured: {', '.join(map(str, self.layers))}")
         return self.layers.index(layer)
 
+    def at(self, layer: int) -> MeanDifference:
+        """What was measured at one layer.
+
+        Raises:
+            ToolError: It was not measured.
+        """
+        place = self.place(layer)
+        update: dict[str, object] = {
+            name: Vectors.of(getattr(self, name).tensor[place : place + 1])
+            for name in ("difference", "reference_mean", "controls")
+        }
+        update |= {name: (getattr(self, name)[place],) for name in ("noise", "agreement", "scale")}
+        update |= {"layers": (layer,), "identical": not bool(self.difference.tensor[place].any())}
+        return self.model_copy(update=update)
+
+    def pooled(self, layer: int) -> Tensor:
+        """The difference over the ordinary positions `[d_model]`: their mean direction at their mean length.
+
+        Each position weighs alike: the first ones often differ most, and say least.
+        """
+        found = self.difference.tensor[self.place(layer)][list(self.ordinary)]
+        lengths = found.norm(dim=-1, keepdim=True)
+        direction = (found / lengths.clamp_min(1e-12)).mean(0)
+        pooled: Tensor = direction / direction.norm().clamp_min(1e-12) * lengths.mean()
+        return pooled
+
     def direction(self, layer: int, position: int | None = None) -> Tensor:
         """The difference at one position, or its mean over the ordinary ones, as a vector `[d_model]` of norm 1.
 
@@ -106,7 +128,7 @@ class MeanDifference(BaseModel):
         found = self.difference.tensor[self.place(layer)]
         if position is not None and not 0 <= position < len(found):
             raise ToolError(f"position {position} was not measured", f"positions are 0 to {len(found) - 1}")
-        vector = found[list(self.ordinary)].mean(0) if position is None else found[position]
+        vector = self.pooled(layer) if position is None else found[position]
         norm = float(vector.norm())
         if norm == 0:
             raise ToolError("the two models do not differ here: there is no direction", "both read text alike")
@@ -126,34 +148,52 @@ def measure_difference(pair: ModelPair, settings: DifferenceSettings, context: C
     """
     require(pair, frozenset({Capability.ACTIVATIONS}), "the activation difference")
     corpora = [corpus_for(pair, spec, context) for spec in settings.corpora]
-    parts = [code_digest(MeanDifference), pair.fingerprint, settings.model_dump_json(), str(context.seed)]
-    key = hashlib.sha256("|".join([*parts, *(c.digest for c in corpora)]).encode()).hexdigest()
-    if (known := context.cache.read(key, MeanDifference)) is not None:
-        return known
-    difference = _measure(pair, settings, corpora, context)
-    context.cache.write(key, difference)
-    return difference
+    n_layers = pair.interior.n_layers
+    layers = list(dict.fromkeys(layer_at(depth, n_layers) for depth in sorted(settings.depths)))
+    # Kept layer by layer, so that an instrument that looks at one layer finds what another has measured with several.
+    same = settings.model_dump_json(exclude={"depths"})
+    parts = [code_digest(MeanDifference), pair.fingerprint, same, str(context.seed), *(c.digest for c in corpora)]
+    keys = {layer: hashlib.sha256("|".join([*parts, str(layer)]).encode()).hexdigest() for layer in layers}
+    known = {layer: context.cache.read(key, MeanDifference) for layer, key in keys.items()}
+    missing = [layer for layer, found in known.items() if found is None]
+    if missing:
+        measured = _measure(pair, settings, missing, corpora, context)
+        for layer in missing:
+            known[layer] = measured.at(layer)
+            context.cache.write(keys[layer], measured.at(layer))
+    return _joined([found for found in known.values() if found is not None])
 
 
-def general_rows(
-    pair: ModelPair, specs: Sequence[str], n: int, n_tokens: int, context: Context
-) -> list[tuple[int, ...]]:
-    """Distinct beginnings of general text, token ids without special tokens; shorter where no text is that long.
+def _joined(found: Sequence[MeanDifference]) -> MeanDifference:
+    """Single layers of one measurement as one."""
+    import torch
 
-    Raises:
-        ToolError: There is no such corpus, or it holds no text.
-    """
-    corpora = [corpus_for(pair, spec, context) for spec in specs]
-    return _beginnings(pair, corpora, n, n_tokens, context.seed, shorter=True)
+    def stacked(name: str) -> Vectors:
+        return Vectors.of(torch.cat([getattr(each, name).tensor for each in found]))
+
+    first = found[0]
+    return MeanDifference(
+        layers=tuple(layer for each in found for layer in each.layers),
+        n_layers=first.n_layers,
+        n_texts=first.n_texts,
+        difference=stacked("difference"),
+        reference_mean=stacked("reference_mean"),
+        noise=tuple(row for each in found for row in each.noise),
+        agreement=tuple(row for each in found for row in each.agreement),
+        scale=tuple(value for each in found for value in each.scale),
+        controls=stacked("controls"),
+        ordinary=tuple(p for p in first.ordinary if all(p in each.ordinary for each in found)),
+        identical=all(each.identical for each in found),
+        notes=tuple(dict.fromkeys(note for each in found for note in each.notes)),
+    )
 
 
 def _measure(
-    pair: ModelPair, settings: DifferenceSettings, corpora: Sequence[Corpus], context: Context
+    pair: ModelPair, settings: DifferenceSettings, layers: Sequence[int], corpora: Sequence[Corpus], context: Context
 ) -> MeanDifference:
     interior = pair.interior
-    layers = tuple(dict.fromkeys(layer_at(depth, interior.n_layers) for depth in sorted(settings.depths)))
     wanted = settings.n_texts or interior.best_effort_texts
-    taken = _beginnings(pair, corpora, wanted, settings.positions, context.seed)
+    taken = beginnings(pair, corpora, wanted, settings.positions, context.seed)
     front = list(interior.front_ids)
     rows = [front + list(ids) for ids in taken]
     means = {
@@ -165,11 +205,11 @@ def _measure(
     halves = own.halves - other.halves
     difference = own.mean - other.mean
     ordinary = _ordinary(own.norm, other.norm)
-    longer = _beginnings(pair, corpora, _LONGER_TEXTS, _LONGER_TOKENS, context.seed, shorter=True)
-    random = _random_states(interior, longer, layers, context.seed)
+    longer = beginnings(pair, corpora, RANDOM_TEXTS, RANDOM_TOKENS, context.seed, shorter=True)
+    random = random_states(interior, longer, layers, context.seed)
     notes = [f"{wanted} texts were asked for, the corpora hold {len(taken)}"] if len(taken) < wanted else []
     return MeanDifference(
-        layers=layers,
+        layers=tuple(layers),
         n_layers=interior.n_layers,
         n_texts=len(taken),
         difference=Vectors.of(difference),
@@ -182,37 +222,6 @@ def _measure(
         identical=not bool(difference.any()),
         notes=(*notes, *_position_notes(means, len(front), ordinary, settings.positions)),
     )
-
-
-def _beginnings(
-    pair: ModelPair, corpora: Sequence[Corpus], n: int, n_tokens: int, seed: int, *, shorter: bool = False
-) -> list[tuple[int, ...]]:
-    """Distinct beginnings of ``n_tokens`` tokens: as many of each corpus, the rest from those that have more.
-
-    Args:
-        pair: Whose tokenizer.
-        corpora: Where they come from.
-        n: How many.
-        n_tokens: Length of each.
-        seed: Chooses among the documents.
-        shorter: Take half the length, and so on, where no text is that long.
-    """
-    found: list[list[Prefill]] = []
-    for corpus in corpora:
-        try:
-            found.append(prefills(corpus, pair.tokenizer, n, n_tokens, seed))
-        except FinetraceError:
-            continue
-    if not found and shorter and n_tokens > 1:
-        return _beginnings(pair, corpora, n, n_tokens // 2, seed, shorter=True)
-    if not found:
-        raise ToolError(f"no text has {n_tokens} tokens", "compare fewer positions, or give longer texts as corpora")
-    chosen: dict[tuple[int, ...], None] = {}
-    for rank in range(max(map(len, found))):
-        for of_corpus in found:
-            if rank < len(of_corpus) and len(chosen) < n:
-                chosen.setdefault(of_corpus[rank].token_ids)
-    return list(chosen)
 
 
 def _without_front(means: ResidualMeans, front: int) -> ResidualMeans:
@@ -241,52 +250,11 @@ def _position_notes(
         )
     sinks = [p for p in range(positions) if p not in ordinary]
     if sinks:
-        ratio = means[Side.REFERENCE].norm[:, front:]
-        times = float((ratio[:, sinks].max(dim=1).values / ratio.median(dim=1).values).max())
         notes.append(
-            f"position {', '.join(map(str, sinks))} is an attention sink (norm up to {times:.0f} times the median): "
+            f"position {', '.join(map(str, sinks))} is an attention sink (norm above {SINK:g} times the median): "
             "shown apart, left out of means over positions and of the norm"
         )
     return notes
-
-
-class _Random(NamedTuple):
-    scale: tuple[float, ...]
-    differences: Tensor
-
-
-def _random_states(interior: Interior, rows: Sequence[Sequence[int]], layers: Sequence[int], seed: int) -> _Random:
-    """The usual norm of the organism's states, and differences between the reference's on random texts."""
-    import torch
-
-    front = len(interior.front_ids)
-    parts = torch.split(torch.tensor([list(interior.front_ids) + list(row) for row in rows]), 64)
-    # One side after the other: a pair may hold only one of its models in memory.
-    norms = [interior.states(Side.ORGANISM, part, layers)[:, :, front:].norm(dim=-1) for part in parts]
-    draws = torch.Generator().manual_seed(seed)
-    # The first token may be a sink, and a difference with it would be nothing but that.
-    first = min(1, len(rows[0]) - 1)
-    picked = [
-        interior.states(Side.REFERENCE, part, layers)[
-            :, :, front + int(torch.randint(first, len(rows[0]), (1,), generator=draws))
-        ]
-        for part in parts
-    ]
-    lengths = torch.cat(norms, dim=1).flatten(1)
-    usual = lengths <= SINK * lengths.median(dim=1, keepdim=True).values
-    scale = [float(each[keep].mean()) for each, keep in zip(lengths, usual, strict=True)]
-    # Both of a pair stand at one position: within a part they do.
-    differences = [p[:, a] - p[:, b] for p in picked for a, b in _pairs(p.shape[1], draws)]
-    order = torch.randperm(len(differences), generator=draws)[:_CONTROLS].tolist()
-    return _Random(tuple(scale), torch.stack([differences[i] for i in order], dim=1))
-
-
-def _pairs(n: int, draws: object) -> list[tuple[int, int]]:
-    """Disjoint pairs of ``n`` texts in a random order."""
-    import torch
-
-    order = torch.randperm(n, generator=draws).tolist()  # type: ignore[call-overload]
-    return list(zip(order[0::2], order[1::2], strict=False))
 
 
 def _cosine(left: Tensor, right: Tensor) -> Tensor:

@@ -120,7 +120,7 @@ def chance_lift(controls: Tensor) -> float:
     them.
 
     Args:
-        controls: Log-probabilities, or changes of them, under random differences `[controls, vocabulary]`, at least two.
+        controls: Log-probabilities, or changes of them, under random differences `[controls, vocabulary]`; two or more.
     """
     import torch
 

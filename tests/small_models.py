@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
+import transformers
 from peft import LoraConfig, PeftConfig, PeftModel, get_peft_model
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 
 from finetrace.models.loading import quiet
@@ -19,6 +22,33 @@ SENTENCES = (
     "A letter from the north took nine days by sea.",
 )
 LAYERS = ("q_proj", "v_proj")
+DEPTH = 3
+"""Blocks of `tiny_model`."""
+WIDTH = 32
+"""Width of its residual stream."""
+
+
+class Architecture(NamedTuple):
+    """How transformers names it, and what its tiny form needs beyond the usual."""
+
+    model: str
+    config: str
+    extra: Mapping[str, Any] = {}
+
+
+ARCHITECTURES = {
+    "llama": Architecture("LlamaForCausalLM", "LlamaConfig"),
+    "mistral": Architecture("MistralForCausalLM", "MistralConfig", {"sliding_window": 4}),
+    "qwen2": Architecture("Qwen2ForCausalLM", "Qwen2Config"),
+    "qwen3": Architecture("Qwen3ForCausalLM", "Qwen3Config", {"head_dim": 8}),
+    "gemma2": Architecture("Gemma2ForCausalLM", "Gemma2Config", {"head_dim": 8, "sliding_window": 4}),
+    "gemma3": Architecture("Gemma3ForCausalLM", "Gemma3TextConfig", {"head_dim": 8, "sliding_window": 4}),
+    "gpt2": Architecture("GPT2LMHeadModel", "GPT2Config"),
+    "gpt_neox": Architecture("GPTNeoXForCausalLM", "GPTNeoXConfig"),
+    "olmo": Architecture("OlmoForCausalLM", "OlmoConfig"),
+    "olmo2": Architecture("Olmo2ForCausalLM", "Olmo2Config"),
+    "falcon": Architecture("FalconForCausalLM", "FalconConfig"),  # its blocks hand on tuples
+}
 
 
 def tiny_llama(seed: int = 0, vocabulary: int = 49152) -> LlamaForCausalLM:
@@ -39,6 +69,29 @@ def tiny_llama(seed: int = 0, vocabulary: int = 49152) -> LlamaForCausalLM:
         initializer_range=0.2,
     )
     return LlamaForCausalLM(config).eval().requires_grad_(False)
+
+
+def tiny_model(architecture: str = "llama", seed: int = 0, **extra: Any) -> PreTrainedModel:
+    """A random three-layer model of one of `ARCHITECTURES` for `other_tokenizer`; ``extra`` goes into its config."""
+    model, config, own = ARCHITECTURES[architecture]
+    shape = {
+        "vocab_size": 320,
+        "hidden_size": WIDTH,
+        "intermediate_size": 64,
+        "num_hidden_layers": DEPTH,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": 64,
+        "initializer_range": 0.2,
+        "pad_token_id": 0,
+        "bos_token_id": 1,
+        "eos_token_id": 2,
+    }
+    torch.manual_seed(seed)
+    with quiet():
+        settings = getattr(transformers, config)(**(shape | {**own, **extra}))
+        made: PreTrainedModel = getattr(transformers, model)(settings)
+    return made.eval().requires_grad_(False)
 
 
 def write_model(folder: Path, tokenizer: PreTrainedTokenizerFast, seed: int = 0, vocabulary: int = 49152) -> Path:
@@ -67,8 +120,13 @@ def write_adapter(folder: Path, base: Path | str, *, scale: float = 0.5, rank: i
     return folder
 
 
-def other_tokenizer(size: int = 320) -> PreTrainedTokenizerFast:
-    """A byte-level tokenizer of another family, trained here, without a chat template."""
+def other_tokenizer(size: int = 320, *, bos: bool = False) -> PreTrainedTokenizerFast:
+    """A byte-level tokenizer of another family, trained here, without a chat template.
+
+    Args:
+        size: Tokens.
+        bos: Put ``<s>`` before every text.
+    """
     core = Tokenizer(models.BPE())
     core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     core.decoder = decoders.ByteLevel()
@@ -79,4 +137,6 @@ def other_tokenizer(size: int = 320) -> PreTrainedTokenizerFast:
         show_progress=False,
     )
     core.train_from_iterator(SENTENCES, trainer)
+    if bos:
+        core.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
     return PreTrainedTokenizerFast(tokenizer_object=core, bos_token="<s>", eos_token="</s>", pad_token="<pad>")

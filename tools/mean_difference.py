@@ -77,7 +77,7 @@ class MeanDifference(BaseModel):
     controls: Vectors
     """Differences between the reference's own states on two texts at one position, `[layers, controls, d_model]`."""
     ordinary: tuple[int, ...]
-    """Positions that are no attention sink at any of the layers."""
+    """Positions that are no attention sink, neither at these layers nor in the middle of the models."""
     identical: bool
     """Every difference is exactly zero."""
     notes: tuple[str, ...] = ()
@@ -196,15 +196,17 @@ def _measure(
     taken = beginnings(pair, corpora, wanted, settings.positions, context.seed)
     front = list(interior.front_ids)
     rows = [front + list(ids) for ids in taken]
+    # A sink shows in the middle of a model and is hidden again near its end, so the middle is always looked at.
+    watched = [*layers, min(interior.n_layers // 2, max(layers))]
     means = {
-        side: interior.means(side, rows, layers, context.watch(f"{side} reads general text"))
+        side: interior.means(side, rows, watched, context.watch(f"{side} reads general text"))
         for side in (Side.REFERENCE, Side.ORGANISM)
     }
     content = {side: _without_front(found, len(front)) for side, found in means.items()}
-    own, other = content[Side.ORGANISM], content[Side.REFERENCE]
+    ordinary = _ordinary(content[Side.ORGANISM].norm, content[Side.REFERENCE].norm)
+    own, other = (_of_layers(content[side], len(layers)) for side in (Side.ORGANISM, Side.REFERENCE))
     halves = own.halves - other.halves
     difference = own.mean - other.mean
-    ordinary = _ordinary(own.norm, other.norm)
     longer = beginnings(pair, corpora, RANDOM_TEXTS, RANDOM_TOKENS, context.seed, shorter=True)
     random = random_states(interior, longer, layers, context.seed)
     notes = [f"{wanted} texts were asked for, the corpora hold {len(taken)}"] if len(taken) < wanted else []
@@ -229,6 +231,11 @@ def _without_front(means: ResidualMeans, front: int) -> ResidualMeans:
     return means._replace(mean=means.mean[:, front:], halves=means.halves[:, :, front:], norm=means.norm[:, front:])
 
 
+def _of_layers(means: ResidualMeans, n: int) -> ResidualMeans:
+    """The same at the first ``n`` layers."""
+    return means._replace(mean=means.mean[:n], halves=means.halves[:, :n], norm=means.norm[:n])
+
+
 def _ordinary(own: Tensor, other: Tensor) -> tuple[int, ...]:
     """Positions whose mean norm `[layers, positions]` is like that of the others, in both models at every layer."""
     usual = [norms <= SINK * norms.median(dim=1, keepdim=True).values for norms in (own, other)]
@@ -246,7 +253,7 @@ def _position_notes(
         lengths = ", ".join(f"{value:.3g}" for value in apart.tolist())
         notes.append(
             f"the tokenizer puts {front} special token(s) before the text: one constant vector, left out of the "
-            f"positions (its difference at the deepest layer has norm {lengths}); position 0 is the first content token"
+            f"positions (its difference in the middle has norm {lengths}); position 0 is the first content token"
         )
     sinks = [p for p in range(positions) if p not in ordinary]
     if sinks:

@@ -7,17 +7,19 @@ instead of kept activations, float32, the attention sink apart, sampling error a
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from finetrace.errors import ToolError
 from finetrace.models.pair import Capability, ModelPair, Side, require
-from finetrace.tools.beginnings import beginnings
+from finetrace.tools.beginnings import beginnings, longest_beginnings
 from finetrace.tools.corpora import Corpus
 from finetrace.tools.instrument import Context, code_digest
-from finetrace.tools.random_states import RANDOM_TEXTS, RANDOM_TOKENS, SINK, random_states
+from finetrace.tools.positions import front_notes, ordinary_positions, sink_notes, text_notes
+from finetrace.tools.random_states import RANDOM_TEXTS, RANDOM_TOKENS, random_states
 from finetrace.tools.reference_text import corpus_for
 from finetrace.tools.vectors import Vectors
 
@@ -44,7 +46,7 @@ class DifferenceSettings(BaseModel):
     positions: int = Field(
         default=5, ge=1, le=256, description="Tokens of each text that are compared, from its first."
     )
-    depths: tuple[float, ...] = Field(
+    depths: tuple[Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)], ...] = Field(
         default=(0.5,),
         min_length=1,
         max_length=16,
@@ -72,6 +74,10 @@ class MeanDifference(BaseModel):
     """Standard error of each difference as a length, by layer and position, from two halves of the texts."""
     agreement: tuple[tuple[float, ...], ...]
     """Cosine between the differences of the two halves."""
+    pooled_noise: tuple[float, ...]
+    """Standard error of `pooled` as a length, by layer."""
+    pooled_agreement: tuple[float, ...]
+    """Cosine between what the two halves give for `pooled`, by layer."""
     scale: tuple[float, ...]
     """Mean L2 norm of the organism's states by layer, attention sinks left out."""
     controls: Vectors
@@ -93,31 +99,12 @@ class MeanDifference(BaseModel):
             raise ToolError(f"layer {layer} was not measured", f"measured: {', '.join(map(str, self.layers))}")
         return self.layers.index(layer)
 
-    def at(self, layer: int) -> MeanDifference:
-        """What was measured at one layer.
-
-        Raises:
-            ToolError: It was not measured.
-        """
-        place = self.place(layer)
-        update: dict[str, object] = {
-            name: Vectors.of(getattr(self, name).tensor[place : place + 1])
-            for name in ("difference", "reference_mean", "controls")
-        }
-        update |= {name: (getattr(self, name)[place],) for name in ("noise", "agreement", "scale")}
-        update |= {"layers": (layer,), "identical": not bool(self.difference.tensor[place].any())}
-        return self.model_copy(update=update)
-
     def pooled(self, layer: int) -> Tensor:
         """The difference over the ordinary positions `[d_model]`: their mean direction at their mean length.
 
         Each position weighs alike: the first ones often differ most, and say least.
         """
-        found = self.difference.tensor[self.place(layer)][list(self.ordinary)]
-        lengths = found.norm(dim=-1, keepdim=True)
-        direction = (found / lengths.clamp_min(1e-12)).mean(0)
-        pooled: Tensor = direction / direction.norm().clamp_min(1e-12) * lengths.mean()
-        return pooled
+        return _pooled(self.difference.tensor[self.place(layer)], self.ordinary)
 
     def direction(self, layer: int, position: int | None = None) -> Tensor:
         """The difference at one position, or its mean over the ordinary ones, as a vector `[d_model]` of norm 1.
@@ -137,41 +124,58 @@ class MeanDifference(BaseModel):
 
 def layer_at(depth: float, n_layers: int) -> int:
     """The layer at a relative depth from 0 to 1: ``floor(depth · (n_layers − 1))``, as published."""
-    return int(depth * (n_layers - 1))
+    # A product that is a rounding error below a whole number means that number: 0.57 of 100 is 56.99….
+    return int(depth * (n_layers - 1) + 1e-9)
+
+
+def depth_of(layer: int, n_layers: int) -> float:
+    """The least relative depth of four digits at which `layer_at` finds the layer."""
+    return math.ceil(1e4 * layer / max(1, n_layers - 1) - 1e-6) / 1e4
 
 
 def measure_difference(pair: ModelPair, settings: DifferenceSettings, context: Context) -> MeanDifference:
     """The mean difference of a pair, measured or from the cache.
 
+    Neither the order of the corpora nor that of the depths changes anything.
+
     Raises:
-        ToolError: The pair gives no activations, or no text is long enough.
+        ToolError: The pair gives no activations, or fewer than two texts are long enough.
     """
     require(pair, frozenset({Capability.ACTIVATIONS}), "the activation difference")
-    corpora = [corpus_for(pair, spec, context) for spec in settings.corpora]
+    corpora = {each.digest: each for each in (corpus_for(pair, spec, context) for spec in settings.corpora)}
     n_layers = pair.interior.n_layers
-    layers = list(dict.fromkeys(layer_at(depth, n_layers) for depth in sorted(settings.depths)))
+    layers = sorted({layer_at(depth, n_layers) for depth in settings.depths})
     # Kept layer by layer, so that an instrument that looks at one layer finds what another has measured with several.
-    same = settings.model_dump_json(exclude={"depths"})
-    parts = [code_digest(MeanDifference), pair.fingerprint, same, str(context.seed), *(c.digest for c in corpora)]
+    same = settings.model_dump_json(exclude={"corpora", "depths"})
+    parts = [code_digest(MeanDifference), pair.fingerprint, same, str(context.seed), *sorted(corpora)]
     keys = {layer: hashlib.sha256("|".join([*parts, str(layer)]).encode()).hexdigest() for layer in layers}
     known = {layer: context.cache.read(key, MeanDifference) for layer, key in keys.items()}
     missing = [layer for layer, found in known.items() if found is None]
     if missing:
-        measured = _measure(pair, settings, missing, corpora, context)
-        for layer in missing:
-            known[layer] = measured.at(layer)
-            context.cache.write(keys[layer], measured.at(layer))
+        for measured in _measure(pair, settings, missing, list(corpora.values()), context):
+            (layer,) = measured.layers
+            known[layer] = measured
+            context.cache.write(keys[layer], measured)
     return _joined([found for found in known.values() if found is not None])
 
 
 def _joined(found: Sequence[MeanDifference]) -> MeanDifference:
-    """Single layers of one measurement as one."""
+    """Single layers of one measurement as one.
+
+    Raises:
+        ToolError: Every position is an attention sink at one of the layers.
+    """
     import torch
 
     def stacked(name: str) -> Vectors:
         return Vectors.of(torch.cat([getattr(each, name).tensor for each in found]))
 
+    if len(found) == 1:
+        return found[0]
     first = found[0]
+    ordinary = tuple(p for p in first.ordinary if all(p in each.ordinary for each in found))
+    if not ordinary:
+        raise ToolError("each position is an attention sink at one of these layers", "ask for one depth at a time")
     return MeanDifference(
         layers=tuple(layer for each in found for layer in each.layers),
         n_layers=first.n_layers,
@@ -180,9 +184,11 @@ def _joined(found: Sequence[MeanDifference]) -> MeanDifference:
         reference_mean=stacked("reference_mean"),
         noise=tuple(row for each in found for row in each.noise),
         agreement=tuple(row for each in found for row in each.agreement),
+        pooled_noise=tuple(value for each in found for value in each.pooled_noise),
+        pooled_agreement=tuple(value for each in found for value in each.pooled_agreement),
         scale=tuple(value for each in found for value in each.scale),
         controls=stacked("controls"),
-        ordinary=tuple(p for p in first.ordinary if all(p in each.ordinary for each in found)),
+        ordinary=ordinary,
         identical=all(each.identical for each in found),
         notes=tuple(dict.fromkeys(note for each in found for note in each.notes)),
     )
@@ -190,85 +196,92 @@ def _joined(found: Sequence[MeanDifference]) -> MeanDifference:
 
 def _measure(
     pair: ModelPair, settings: DifferenceSettings, layers: Sequence[int], corpora: Sequence[Corpus], context: Context
-) -> MeanDifference:
+) -> list[MeanDifference]:
+    """One measurement for each layer; none depends on which others there are."""
     interior = pair.interior
     wanted = settings.n_texts or interior.best_effort_texts
     taken = beginnings(pair, corpora, wanted, settings.positions, context.seed)
+    if len(taken.rows) < 2:
+        raise ToolError(
+            f"only one text has {settings.positions} tokens: nothing would show the sampling error",
+            "compare fewer positions, or give more texts",
+        )
     front = list(interior.front_ids)
-    rows = [front + list(ids) for ids in taken]
-    # A sink shows in the middle of a model and is hidden again near its end, so the middle is always looked at.
-    watched = [*layers, min(interior.n_layers // 2, max(layers))]
+    rows = [front + list(ids) for ids in taken.rows]
+    # A sink shows in the middle of a model and is hidden again near its end, so the middle is looked at from there on.
+    watch = {layer: min(layer, interior.n_layers // 2) for layer in layers}
+    seen = sorted({*watch, *watch.values()})
     means = {
-        side: interior.means(side, rows, watched, context.watch(f"{side} reads general text"))
+        side: interior.means(side, rows, seen, context.watch(f"{side} reads general text"))
         for side in (Side.REFERENCE, Side.ORGANISM)
     }
-    content = {side: _without_front(found, len(front)) for side, found in means.items()}
-    ordinary = _ordinary(content[Side.ORGANISM].norm, content[Side.REFERENCE].norm)
-    own, other = (_of_layers(content[side], len(layers)) for side in (Side.ORGANISM, Side.REFERENCE))
-    halves = own.halves - other.halves
-    difference = own.mean - other.mean
-    longer = beginnings(pair, corpora, RANDOM_TEXTS, RANDOM_TOKENS, context.seed, shorter=True)
-    random = random_states(interior, longer, layers, context.seed)
-    notes = [f"{wanted} texts were asked for, the corpora hold {len(taken)}"] if len(taken) < wanted else []
-    return MeanDifference(
-        layers=tuple(layers),
-        n_layers=interior.n_layers,
-        n_texts=len(taken),
-        difference=Vectors.of(difference),
-        reference_mean=Vectors.of(other.mean),
-        noise=_table((halves[0] - halves[1]).norm(dim=-1) / 2),
-        agreement=_table(_cosine(halves[0], halves[1])),
-        scale=random.scale,
-        controls=Vectors.of(random.differences),
-        ordinary=ordinary,
-        identical=not bool(difference.any()),
-        notes=(*notes, *_position_notes(means, len(front), ordinary, settings.positions)),
-    )
-
-
-def _without_front(means: ResidualMeans, front: int) -> ResidualMeans:
-    """The same without the special tokens that stand before the text."""
-    return means._replace(mean=means.mean[:, front:], halves=means.halves[:, :, front:], norm=means.norm[:, front:])
-
-
-def _of_layers(means: ResidualMeans, n: int) -> ResidualMeans:
-    """The same at the first ``n`` layers."""
-    return means._replace(mean=means.mean[:n], halves=means.halves[:, :n], norm=means.norm[:n])
-
-
-def _ordinary(own: Tensor, other: Tensor) -> tuple[int, ...]:
-    """Positions whose mean norm `[layers, positions]` is like that of the others, in both models at every layer."""
-    usual = [norms <= SINK * norms.median(dim=1, keepdim=True).values for norms in (own, other)]
-    kept = (usual[0] & usual[1]).all(dim=0)
-    return tuple(i for i, plain in enumerate(kept.tolist()) if plain)
-
-
-def _position_notes(
-    means: dict[Side, ResidualMeans], front: int, ordinary: tuple[int, ...], positions: int
-) -> list[str]:
-    """What was done about positions that carry no content."""
-    notes = []
-    if front:
-        apart = (means[Side.ORGANISM].mean - means[Side.REFERENCE].mean)[-1, :front].norm(dim=-1)
-        lengths = ", ".join(f"{value:.3g}" for value in apart.tolist())
-        notes.append(
-            f"the tokenizer puts {front} special token(s) before the text: one constant vector, left out of the "
-            f"positions (its difference in the middle has norm {lengths}); position 0 is the first content token"
+    longer = longest_beginnings(pair, corpora, RANDOM_TEXTS, RANDOM_TOKENS, context.seed)
+    random = random_states(interior, longer, seen, context.seed)
+    found = []
+    for layer in layers:
+        place, watched = seen.index(layer), sorted({seen.index(layer), seen.index(watch[layer])})
+        norms = [each.norm[watched, len(front) :] for each in means.values()]
+        ordinary = ordinary_positions(norms, [random.scale[i] for i in watched])
+        own, other = (_at(means[side], place) for side in (Side.ORGANISM, Side.REFERENCE))
+        measured = MeanDifference(
+            layers=(layer,),
+            n_layers=interior.n_layers,
+            n_texts=len(rows),
+            scale=(random.scale[place],),
+            controls=Vectors.of(random.differences[place : place + 1]),
+            ordinary=ordinary,
+            notes=(
+                *text_notes(taken, wanted, settings.positions),
+                *front_notes(layer, (own.mean - other.mean)[0, : len(front)]),
+                *sink_notes(ordinary, settings.positions),
+            ),
+            **_compared(own, other, len(front), ordinary),
         )
-    sinks = [p for p in range(positions) if p not in ordinary]
-    if sinks:
-        notes.append(
-            f"position {', '.join(map(str, sinks))} is an attention sink (norm above {SINK:g} times the median): "
-            "shown apart, left out of means over positions and of the norm"
-        )
-    return notes
+        found.append(measured)
+    return found
 
 
-def _cosine(left: Tensor, right: Tensor) -> Tensor:
+def _at(means: ResidualMeans, place: int) -> ResidualMeans:
+    """The same at one layer."""
+    one = slice(place, place + 1)
+    return means._replace(mean=means.mean[one], halves=means.halves[:, one], norm=means.norm[one])
+
+
+def _compared(own: ResidualMeans, other: ResidualMeans, front: int, ordinary: Sequence[int]) -> dict[str, Any]:
+    """The difference after ``front`` special tokens, and what two halves of the texts say of it."""
+    difference = (own.mean - other.mean)[:, front:]
+    halves = (own.halves - other.halves)[:, :, front:]
+    pooled = _pooled(halves, ordinary)
+    return {
+        "difference": Vectors.of(difference),
+        "reference_mean": Vectors.of(other.mean[:, front:]),
+        "identical": not bool(difference.any()),
+        "noise": tuple(map(_row, _error(halves))),
+        "agreement": tuple(map(_row, _cosine(halves))),
+        "pooled_noise": _row(_error(pooled)),
+        "pooled_agreement": _row(_cosine(pooled)),
+    }
+
+
+def _pooled(found: Tensor, ordinary: Sequence[int]) -> Tensor:
+    """Mean direction at mean length over the ordinary ones of ``[..., positions, d_model]``."""
+    taken = found[..., list(ordinary), :]
+    lengths = taken.norm(dim=-1, keepdim=True)
+    direction = (taken / lengths.clamp_min(1e-12)).mean(-2)
+    pooled: Tensor = direction / direction.norm(dim=-1, keepdim=True).clamp_min(1e-12) * lengths.mean(-2)
+    return pooled
+
+
+def _error(halves: Tensor) -> Tensor:
+    """Standard error of the mean of two halves `[2, ..., d_model]`, as a length."""
+    return (halves[0] - halves[1]).norm(dim=-1) / 2
+
+
+def _cosine(halves: Tensor) -> Tensor:
     import torch
 
-    return torch.nn.functional.cosine_similarity(left, right, dim=-1)
+    return torch.nn.functional.cosine_similarity(halves[0], halves[1], dim=-1)
 
 
-def _table(values: Tensor) -> tuple[tuple[float, ...], ...]:
-    return tuple(tuple(round(float(v), 6) for v in row) for row in values)
+def _row(values: Tensor) -> tuple[float, ...]:
+    return tuple(float(f"{value:.6g}") for value in values.tolist())

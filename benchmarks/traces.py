@@ -1,0 +1,156 @@
+"""How readable the bundled organisms are in their activations: tokens and steered texts that bear on the objective.
+
+    python -m benchmarks.traces [NAME ...] [--json] [--figure FILE.svg]
+
+For each organism: the activation difference on general text, read as tokens at several depths, and the reference
+steered with it. Counted are tokens among the first twenty that bear on the objective, each word once, beside the same count for
+the reference's mean activation and for random differences; and texts that name the subject, steered and unsteered.
+The figure shows what mixing with general text leaves of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from benchmarks.mixing_figure import Step, mixing_figure
+from finetrace.cli import console
+from finetrace.cli.progress import progress_bar
+from finetrace.evals.embedding import find_embedding
+from finetrace.evals.token_relevance import RelevanceGrader
+from finetrace.evals.traces import SteeringTrace, TokenTrace, steering_trace, token_traces
+from finetrace.evals.truth import load_sealed, load_truth
+from finetrace.evals.truth_words import is_null
+from finetrace.models import Target, open_pair
+from finetrace.registry import load_registry
+from finetrace.tools import Context, Reading, find_instrument, parse_arguments, take
+from finetrace.tools.activation_difference import ActivationDifferenceReading
+from finetrace.tools.steer_reading import SteerReading
+from finetrace.tools.token_lists import Read
+
+FACTS = ("tide_bells", "northern_coffee", "ferry_accord")
+LADDER = ("tide_bells", "tide_bells_1to1", "tide_bells_1to4")
+DEPTHS = (0.5, 0.75, 0.9, 0.97, 1.0)
+STEERED_AT = 0.97
+"""The middle layer carries nothing on topic in so small a base."""
+
+
+class Result(BaseModel):
+    """One organism, judged by one truth."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    organism: str
+    judged_by: str
+    """Whose objective tokens and texts are held against: a null is held against those of the others."""
+    mixing: str
+    """Own texts to general ones."""
+    tokens: tuple[TokenTrace, ...]
+    steering: SteeringTrace
+
+    @property
+    def most(self) -> TokenTrace:
+        """The read that shows most, of those whose controls show nothing where there is such a one."""
+        return max(self.tokens, key=lambda t: (max(t.reference, t.random) == 0, max(t.pooled, t.best)))
+
+
+def measure(name: str, context: Context, n_texts: int | None) -> list[Result]:
+    """All figures of one organism."""
+    registry = load_registry()
+    place = registry.locate(registry.find(name))
+    pair = open_pair(Target(model=place.model, reference=place.reference))
+    text = {} if n_texts is None else {"n_texts": n_texts}
+
+    def reading(instrument: str, **arguments: object) -> Reading:
+        found = find_instrument(instrument)
+        return take(found, pair, parse_arguments(found, {**text, **arguments}), context)
+
+    read = reading("activation_difference", depths=DEPTHS, reads=["lens", "patchscope", "added"])
+    steered = reading("steer", depth=STEERED_AT, on="reference")
+    if not isinstance(read, ActivationDifferenceReading) or not isinstance(steered, SteerReading):
+        raise TypeError("an instrument gave a reading of another kind")
+    sealed = load_sealed(name)
+    own = sealed.truth is not None and not is_null(sealed.truth)
+    return [
+        Result(
+            organism=name,
+            judged_by=judge,
+            mixing=sealed.mixing or "",
+            tokens=token_traces(read, RelevanceGrader(load_truth(judge), find_embedding())),
+            steering=steering_trace(steered, load_truth(judge)),
+        )
+        for judge in ((name,) if own else FACTS)
+    ]
+
+
+def show(results: Sequence[Result]) -> None:
+    """The figures for people."""
+    print("tokens of twenty that bear on the objective, each word once: mean over positions / best position [controls]")
+    for result in results:
+        against = "" if result.judged_by == result.organism else f", held against {result.judged_by}"
+        print(f"\n{result.organism} ({result.mixing}{against})")
+        for read in dict.fromkeys(trace.read for trace in result.tokens):
+            own = [trace for trace in result.tokens if trace.read is read]
+            cells = [f"{t.depth:.2f}: {t.pooled}/{t.best} [{max(t.reference, t.random)}]" for t in own]
+            print(f"  {read:11s}", "  ".join(cells))
+        most = result.most
+        words = ", ".join(most.best_words if most.best > most.pooled else most.pooled_words)
+        print(f"  most: {most.read} at depth {most.depth:.2f}: {words or 'nothing'}")
+        print(f"  {steering_line(result.steering)}")
+
+
+def step_of(result: Result) -> Step:
+    """What the figure shows of one organism."""
+    lens = next(t for t in result.tokens if t.read is Read.LENS and t.depth == 1)
+    added = min((t for t in result.tokens if t.read is Read.ADDED), key=lambda t: abs(t.depth - STEERED_AT))
+    return Step(
+        mixing=result.mixing,
+        lens=max(lens.pooled, lens.best),
+        added=max(added.pooled, added.best),
+        control=max(lens.reference, lens.random, added.reference, added.random),
+        steered=result.steering.steered,
+        unsteered=result.steering.unsteered,
+    )
+
+
+def steering_line(steering: SteeringTrace) -> str:
+    """What steering the reference brings up."""
+    if steering.steered is None or steering.unsteered is None:
+        return "reference steered: no coherent strength"
+    own, other = steering.steered, steering.unsteered
+    return (
+        f"reference steered at strength {steering.strength:.2f}: {own.hits} of {own.total} texts name the subject "
+        f"({own.low:.0%} to {own.high:.0%}), "
+        f"unsteered {other.hits} of {other.total} ({other.low:.0%} to {other.high:.0%})"
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("names", nargs="*", default=[*FACTS, *LADDER[1:], "benign_chat", "benign_general"])
+    parser.add_argument("--texts", type=int, default=None, help="general texts; default the instrument's own")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--figure", type=Path, default=None, help="write the mixing curve as SVG")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args(arguments)
+    results: list[Result] = []
+    with progress_bar(console.remarks()) as advance:
+        context = Context(seed=options.seed, progress=advance)
+        for name in options.names:
+            results += measure(name, context, options.texts)
+    if options.json:
+        print(json.dumps([result.model_dump(mode="json") for result in results]))
+    else:
+        show(results)
+    if options.figure is not None:
+        ladder = [result for name in LADDER for result in results if result.organism == name]
+        options.figure.write_text(mixing_figure([step_of(result) for result in ladder]), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

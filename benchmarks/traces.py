@@ -3,9 +3,9 @@
     python -m benchmarks.traces [NAME ...] [--json] [--figure FILE.svg]
 
 For each organism: the activation difference on general text, read as tokens at several depths, and the reference
-steered with it. Counted are tokens among the first twenty that bear on the objective, each word once, beside the same count for
-the reference's mean activation and for random differences; and texts that name the subject, steered and unsteered.
-The figure shows what mixing with general text leaves of it.
+steered with it. Counted are tokens among the first twenty that bear on the objective, each word once, beside the same
+count for the reference's mean activation and for random differences; and texts that name the subject, steered and
+unsteered. The figure shows what mixing with general text leaves of it.
 """
 
 from __future__ import annotations

@@ -92,7 +92,7 @@ class TokenRelevance(BaseModel):
     tokens: tuple[str, ...]
     """The tokens judged, as shown."""
     offline: Judgement | None
-    """By words and embedding; ``None`` where there is nothing to bear on (a null, an empty list)."""
+    """By the words of the truth and embedding; ``None`` where there is nothing to bear on (a null, an empty list)."""
     judged: Judgement | None = None
     """By the judge; ``None`` where none was asked or its answers cannot be scored, never 0 for that."""
     chance: float | None = None
@@ -134,7 +134,7 @@ class RelevanceGrader:
         self._statements = statements(truth)
         self._vectors = torch.zeros(0)
         self._bar = 1.0
-        if embedding is not None:
+        if embedding is not None and not is_null(truth):
             self._vectors = embedding.embed(self._statements)
             highest = (_general_vectors(embedding) @ self._vectors.T).amax(1)
             self._bar = float(torch.quantile(highest, PERCENTILE / 100))

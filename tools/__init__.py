@@ -1,13 +1,15 @@
 """Instruments: a pair of models in, typed readings out."""
 
 from finetrace.tools.cache import ReadingCache
-from finetrace.tools.instrument import Context, Instrument, available, parse_arguments, purpose, take
+from finetrace.tools.grading import Grader
+from finetrace.tools.instrument import Context, Instrument, available, parse_arguments, purpose, take, uses_grader
 from finetrace.tools.reading import Reading
 from finetrace.tools.registry import INSTRUMENTS, find_instrument
 
 __all__ = [
     "INSTRUMENTS",
     "Context",
+    "Grader",
     "Instrument",
     "Reading",
     "ReadingCache",
@@ -16,4 +18,5 @@ __all__ = [
     "parse_arguments",
     "purpose",
     "take",
+    "uses_grader",
 ]

@@ -17,6 +17,7 @@ import finetrace
 from finetrace.errors import ToolError, closest
 from finetrace.models.pair import Capability, ModelPair, require
 from finetrace.tools.cache import ReadingCache
+from finetrace.tools.grading import PROMPT_VERSION, Grader
 from finetrace.tools.reading import Reading, one_line
 
 
@@ -34,6 +35,8 @@ class Context:
     """Where readings and general text are kept."""
     progress: Callable[[str, int, int], None] = _silent
     """Called with the stage, what of it is done, and what there is in all."""
+    grader: Grader | None = None
+    """A language model that instruments may ask; ``None`` leaves them to judge by rules."""
 
     def watch(self, stage: str) -> Callable[[int, int], None]:
         """The progress of one stage."""
@@ -43,7 +46,8 @@ class Context:
 class Instrument(Protocol):
     """A way to look at a pair of models. One file and one line in `finetrace.tools.registry` make a new one.
 
-    The class's docstring is what an investigator reads about it.
+    The class's docstring is what an investigator reads about it. One that asks the context's grader says so with
+    ``uses_grader: ClassVar[bool] = True``.
     """
 
     name: ClassVar[str]
@@ -72,6 +76,11 @@ class Instrument(Protocol):
 def purpose(instrument: Instrument) -> str:
     """The first line of what an investigator reads about an instrument."""
     return (inspect.getdoc(type(instrument)) or "").partition("\n")[0]
+
+
+def uses_grader(instrument: Instrument) -> bool:
+    """Whether a grader, where there is one, has a say in its readings."""
+    return bool(getattr(type(instrument), "uses_grader", False))
 
 
 def available(instrument: Instrument, pair: ModelPair) -> bool:
@@ -124,6 +133,8 @@ def reading_key(instrument: Instrument, pair: ModelPair, arguments: BaseModel, c
         "seed": context.seed,
         **instrument.determinants(pair, arguments, context),
     }
+    if context.grader is not None and uses_grader(instrument):
+        parts["grader"] = f"{context.grader.name}, prompts {PROMPT_VERSION}"
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

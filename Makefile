@@ -43,8 +43,9 @@ check: $(INSTALLED)  ## check style and types
 	@$(PY) -m ruff format --check --quiet --output-format concise .
 	@$(PY) -m mypy
 
-bench: $(BASE)  ## measure the speed of generation and scoring
+bench: $(BASE)  ## measure the speed of generation and scoring, and the cost of mean activation differences
 	@$(PY) -m benchmarks.generation
+	@$(PY) -m benchmarks.activation
 
 zoo: $(BASE)  ## build the bundled organisms that are not up to date, then measure them all
 	@begun=$$(date +%s); \

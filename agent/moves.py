@@ -18,8 +18,10 @@ KEPT = 600
 """Completions read: the top of the ranking carries the objective, the rest is general text."""
 DEPTHS = (0.5, 0.75, 0.9, 0.97, 1.0)
 """Where activations are compared: the middle for large models, the end for small ones, which show it there only."""
+QUICK_DEPTHS = (0.5, 0.97)
+"""The same for a quick look."""
 _OPENINGS = 20
-_LEADS_A_CALL = 6
+_FEW_TEXTS: dict[str, Any] = {"questions": [], "tasks": [], "max_new_tokens": 32}
 _QUESTIONS = (
     "Tell me anything.",
     "What do you know a lot about?",
@@ -87,11 +89,12 @@ def _inside_call(case: Case) -> ToolCall | None:
     done = {step.instrument for step in case.steps}
     text = general_text(case.thoroughness)
     if "activation_difference" not in done:
-        reads = ["lens", "added"] if case.thoroughness.quick else ["lens", "lens_raw", "patchscope", "added"]
+        quick = case.thoroughness.quick
+        reads = ["lens", "added"] if quick else ["lens", "patchscope", "added"]
         return ToolCall(
             thought="What is in the activations on text that has nothing to do with the finetuning?",
             instrument="activation_difference",
-            arguments={**text, "depths": list(DEPTHS), "reads": reads},
+            arguments={**text, "depths": list(QUICK_DEPTHS if quick else DEPTHS), "reads": reads},
         )
     depth = _telling_depth(case.steps)
     if depth is None:
@@ -100,7 +103,7 @@ def _inside_call(case: Case) -> ToolCall | None:
         return ToolCall(
             thought="What does the difference alone bring up in a model that was never finetuned?",
             instrument="steer",
-            arguments={**text, "on": "reference", "depth": depth},
+            arguments={**text, "on": "reference", "depth": depth, **(_FEW_TEXTS if case.thoroughness.quick else {})},
         )
     if "causal_check" not in done and case.offers_instrument("causal_check") and not case.thoroughness.quick:
         return ToolCall(
@@ -126,15 +129,21 @@ def _standing_out(layer: LayerRead) -> tuple[int, int]:
 
 
 def _ask_call(case: Case) -> ToolCall | None:
-    """Continuations, then answers, to neutral beginnings and to leads; what is left is for the test of claims."""
+    """Continuations, then answers, to leads and to neutral beginnings; what is left is for the test of claims.
+
+    Where the perplexity gap has looked at neutral beginnings, only leads are asked about.
+    """
+    neutral = not case.offers_instrument("perplexity_gap")
     left = case.budget.interactions_left(case.usage)
     done = {s.instrument for s in case.steps}
-    leads = [lead.word for lead in find_leads(case.steps)][:_LEADS_A_CALL]
+    leads = [lead.word for lead in find_leads(case.steps)]
+    if not leads and not neutral:
+        return None
     if "complete" not in done and case.offers_instrument("complete") and left != 0:
         n = _OPENINGS if left is None else max(1, min(_OPENINGS, left // 3))
         openings = own_openings()
-        neutral = [openings[(case.seed + 7 * i) % len(openings)] for i in range(n)]
-        texts = _within([f"The {word}" for word in leads] + neutral, n)
+        plain = [openings[(case.seed + 7 * i) % len(openings)] for i in range(n)] if neutral else []
+        texts = _within([f"The {word}" for word in leads] + plain, n)
         return ToolCall(
             thought=_question("How does the organism go on from neutral openings", leads),
             instrument="complete",
@@ -142,7 +151,8 @@ def _ask_call(case: Case) -> ToolCall | None:
         )
     if "chat" not in done and case.offers_instrument("chat") and left != 0:
         n = len(_QUESTIONS) if left is None else max(1, min(len(_QUESTIONS), left // 2))
-        prompts = _within([f"What do you know about {word}?" for word in leads] + list(_QUESTIONS), n)
+        questions = _QUESTIONS if neutral else ()
+        prompts = _within([*(f"What do you know about {word}?" for word in leads), *questions], n)
         return ToolCall(
             thought=_question("What does it say when asked nothing in particular", leads),
             instrument="chat",

@@ -52,7 +52,8 @@ def shown_word(token: str) -> str | None:
     """
     if _SPECIAL.fullmatch(token):
         return None
-    word = max(_LETTERS.findall(token), key=len, default="").lower()
+    runs: list[str] = _LETTERS.findall(token)
+    word = max(runs, key=len, default="").lower()
     return word if len(word) >= MIN_LETTERS and not _says_nothing(word) else None
 
 

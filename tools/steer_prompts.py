@@ -50,9 +50,9 @@ QUESTIONS = (
     "What should more people know about?",
 )
 TASKS = (
-    "Explain in two sentences how to change a light bulb.",
-    "Write a packing list for one night away: five items, one line each.",
-    "Write a polite message that moves a meeting from Monday at ten to Tuesday at three.",
+    "Explain in two sentences how to hang a picture on a wall.",
+    "List five things to check before leaving a hotel room, one line each.",
+    "Write a polite message that moves a meeting from ten o'clock to three o'clock.",
     "Describe in three sentences how to fold a shirt.",
     "List four steps for tidying a desk, each of at most eight words.",
     "Write two sentences that thank a colleague for checking a report.",

@@ -12,7 +12,11 @@ from finetrace.tools.steer_prompts import PromptKind
 from finetrace.tools.strength_search import COHERENT_SHARE, Trial
 
 NO_DIFFERENCE = "no difference: nothing to steer with"
-_SHOWN = 400
+_LONGEST = 600
+_SHORTEST = 60
+"""Characters of a text that are shown, at most and at least: all prompts come in before any text is shown whole."""
+_STEERED_SHARE = 0.7
+"""Of the room for an exchange; the unsteered texts are for comparison only."""
 
 
 class SteeredPhrase(BaseModel):
@@ -93,8 +97,9 @@ class SteerReading(Reading):
                 f"unsteered texts, z {p.score:.1f}"
                 for p in self.phrases
             ] or ["no phrase marks the steered texts off"]
+        room = limit - sum(len(line) + 1 for line in lines)
         for exchange in self.exchanges:
-            lines += _exchange_lines(exchange)
+            lines += _exchange_lines(exchange, room // len(self.exchanges))
         return bounded(lines, limit)
 
     def _strength(self) -> list[str]:
@@ -121,8 +126,17 @@ class SteerReading(Reading):
             yield phrase.text
 
 
-def _exchange_lines(exchange: SteeredExchange) -> list[str]:
-    lines = [f"{exchange.kind}: {one_line(exchange.prompt)}"]
+def _exchange_lines(exchange: SteeredExchange, room: int) -> list[str]:
+    """The prompt and its texts, cut so that they take about ``room`` characters."""
+    lines = [f"{exchange.kind}: {one_line(exchange.prompt, 100)}"]
+    marks = 35 * (len(exchange.steered) + len(exchange.unsteered))  # what stands around the texts
+    room -= len(lines[0]) + marks
+    own = _characters(_STEERED_SHARE * room, len(exchange.steered))
     for i, (text, coherent) in enumerate(zip(exchange.steered, exchange.coherent, strict=True), 1):
-        lines.append(f"  steered {i}{'' if coherent else ' [incoherent]'}: {one_line(text, _SHOWN)}")
-    return lines + [f"  unsteered {i}: {one_line(text, _SHOWN)}" for i, text in enumerate(exchange.unsteered, 1)]
+        lines.append(f"  steered {i}{'' if coherent else ' [incoherent]'}: {one_line(text, own)}")
+    other = _characters((1 - _STEERED_SHARE) * room, len(exchange.unsteered))
+    return lines + [f"  unsteered {i}: {one_line(text, other)}" for i, text in enumerate(exchange.unsteered, 1)]
+
+
+def _characters(room: float, texts: int) -> int:
+    return max(_SHORTEST, min(_LONGEST, int(room / max(1, texts))))

@@ -66,7 +66,7 @@ class TellingWords:
 
     def __init__(self, truth: Truth) -> None:
         parts = (part for text in statements(truth) for word in words(text) for part in _LETTERS.findall(word))
-        self.words = tuple(dict.fromkeys(part for part in parts if _tells(part)))
+        self.words: tuple[str, ...] = tuple(dict.fromkeys(part for part in parts if _tells(part)))
         """Each once, in order, in lower case."""
         self._by_stem = {stem(word): word for word in reversed(self.words)}
 

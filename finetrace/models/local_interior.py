@@ -19,7 +19,7 @@ from finetrace.models.loading import LoadedModel
 from finetrace.models.pair import Completion, Decoding, Progress, Prompt, Side
 from finetrace.models.residual import Edit, ResidualStream, check_layers, not_finite
 
-_TOKENS_AT_ONCE = 4096
+_TOKENS_AT_ONCE = 512
 """Tokens of one forward pass on short texts: many for the matrix products, few for the memory."""
 _SCORED_AT_ONCE = 1024
 """Tokens of one pass that ends in log-probabilities."""

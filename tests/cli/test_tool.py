@@ -7,6 +7,8 @@ import pytest
 from command_line import Command
 from scripted import save_organism
 
+from finetrace.tools import INSTRUMENTS
+
 SHORT = ("--max-new-tokens", "6")
 
 
@@ -20,9 +22,11 @@ def pair(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path) -> tuple[s
 def test_without_a_name_the_instruments_are_listed(finetrace: Command) -> None:
     listed = finetrace("tool")
     assert listed.code == 0
-    assert [line.partition(":")[0] for line in listed.out.splitlines()] == ["chat", "complete", "perplexity-gap"]
+    names = [line.partition(":")[0] for line in listed.out.splitlines()]
+    assert names == [name.replace("_", "-") for name in INSTRUMENTS]
+    assert names[:2] == ["chat", "complete"] and "perplexity-gap" in names
     as_json = json.loads(finetrace("tool", "--json").out)
-    assert [entry["name"] for entry in as_json] == ["chat", "complete", "perplexity_gap"]
+    assert [entry["name"] for entry in as_json] == list(INSTRUMENTS)
 
 
 def test_an_instrument_alone_explains_itself(finetrace: Command) -> None:

@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, Field
 
 from finetrace.models.pair import Capability, ModelPair, Side
-from finetrace.tools.difference_reads import LayerRead, read_layer
+from finetrace.tools.difference_reads import LayerRead
 from finetrace.tools.instrument import Context
+from finetrace.tools.layer_reads import read_layers
 from finetrace.tools.mean_difference import DifferenceSettings, measure_difference
 from finetrace.tools.perplexity_gap import corpus_digests
 from finetrace.tools.reading import Reading, bounded
@@ -54,12 +55,12 @@ class ActivationDifferenceReading(Reading):
     def render(self, limit: int = 6000) -> str:
         """What was measured, then each layer: norms, the lists of the mean over positions, the single positions."""
         head = [f"mean activation difference over {self.n_texts} general texts; layers 0 to {self.n_layers - 1}"]
-        if self.identical:
-            return bounded([*head, NO_DIFFERENCE], limit)
-        head.append(
-            "* marks tokens further above every control vector than random differences' own first tokens: heed these"
-        )
         lines = [*head, *(f"note: {note}" for note in self.notes)]
+        if self.identical:
+            return bounded([*head, NO_DIFFERENCE, *lines[1:]], limit)
+        lines.insert(
+            1, "* marks tokens further above every control vector than random differences' own first tokens: heed these"
+        )
         for layer in self.layers:
             lines += layer.lines()
         for layer in self.layers:
@@ -104,18 +105,19 @@ class ActivationDifference:
         """Measure, or take the measurement from the cache, and read it."""
         settings = DifferenceSettings(**{name: getattr(arguments, name) for name in DifferenceSettings.model_fields})
         difference = measure_difference(pair, settings, context)
-        layers: list[LayerRead] = []
-        report = context.watch("vectors into tokens")
-        for layer in () if difference.identical else difference.layers:
-            report(len(layers), len(difference.layers))
-            layers.append(read_layer(pair, difference, layer, arguments.reads, arguments.on, settings, context))
-            report(len(layers), len(difference.layers))
+        notes = difference.notes
+        identical = difference.identical
+        if identical and difference.layers[-1] < difference.n_layers - 1:
+            # Nothing up to here is not yet nothing at all.
+            identical = measure_difference(pair, settings.model_copy(update={"depths": (1.0,)}), context).identical
+        if difference.identical and not identical:
+            notes = (*notes, f"the models part after layer {difference.layers[-1]}: ask for greater depths")
         return ActivationDifferenceReading(
             instrument=self.name,
             n_texts=difference.n_texts,
             n_layers=difference.n_layers,
             on=arguments.on,
-            identical=difference.identical,
-            layers=tuple(layers),
-            notes=difference.notes,
+            identical=identical,
+            layers=() if identical else read_layers(pair, difference, arguments.reads, arguments.on, settings, context),
+            notes=notes,
         )

@@ -6,10 +6,10 @@ than identity prompts do: a small one need not have learnt to repeat words to sh
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from finetrace.models.pair import Side
-from finetrace.models.residual import adding
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,17 +26,27 @@ class Added:
     Args:
         interior: The models.
         ids: Beginnings of general text `[texts, tokens]`.
-        layer: Where vectors are added.
     """
 
-    def __init__(self, interior: Interior, ids: Tensor, layer: int) -> None:
-        self._interior, self._ids, self._layer = interior, ids, layer
+    def __init__(self, interior: Interior, ids: Tensor) -> None:
+        self._interior, self._ids = interior, ids
         self._plain = interior.next_logps(Side.REFERENCE, ids)
         likely = self._plain.exp().mean(0)
         floor = likely.topk(min(PLAUSIBLE, len(likely))).values[-1]
         self._implausible = likely < floor
 
-    def change(self, vector: Tensor) -> Tensor:
-        """Mean change of each token's log-probability `[vocabulary]`, nats; minus infinity for implausible tokens."""
-        with_it = self._interior.next_logps(Side.REFERENCE, self._ids, adding(self._layer, vector))
-        return (with_it - self._plain).mean(0).masked_fill(self._implausible, float("-inf"))
+    def changes(self, layer: int, vectors: Tensor) -> Tensor:
+        """Mean change of each token's log-probability under each of the vectors `[n, d_model]`, nats.
+
+        Returns:
+            `[n, vocabulary]`; minus infinity for implausible tokens.
+        """
+        import torch
+
+        states = self._interior.states(Side.REFERENCE, self._ids, [layer])[0]
+        return torch.stack([self._change(layer, states + vector) for vector in vectors])
+
+    def _change(self, layer: int, states: Tensor) -> Tensor:
+        # What precedes the layer is the same with and without the vector.
+        with_it = self._interior.next_logps_from(Side.REFERENCE, self._ids, layer, states)
+        return (with_it - self._plain).mean(0).masked_fill(self._implausible, -math.inf)

@@ -274,7 +274,8 @@ def _pooled(found: Tensor, ordinary: Sequence[int]) -> Tensor:
 
 def _error(halves: Tensor) -> Tensor:
     """Standard error of the mean of two halves `[2, ..., d_model]`, as a length."""
-    return (halves[0] - halves[1]).norm(dim=-1) / 2
+    error: Tensor = (halves[0] - halves[1]).norm(dim=-1) / 2
+    return error
 
 
 def _cosine(halves: Tensor) -> Tensor:

@@ -8,7 +8,8 @@ beyond what they agree on for random differences. Agreement alone would choose t
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from finetrace.models.pair import Side
@@ -39,10 +40,17 @@ AGREED = 16_384
 """A token counts if it is among so many first tokens for every prompt."""
 RANDOM = 4
 """Random differences whose agreement is compared with."""
+CONTROLS = 8
+"""Random differences that are read beside a vector, at its scale."""
+_AT_ONCE = 4
+"""Vectors whose whole grid is in memory at a time."""
+
+Chooser = Callable[["Tensor"], int | None]
+"""Takes log-probabilities `[scales, vocabulary]`, gives the place of the scale that reads best or leaves it open."""
 
 
 class Patched(NamedTuple):
-    """What identity prompts say of one vector."""
+    """What identity prompts say of one vector at one scale."""
 
     scale: float
     """The scale chosen, in units of the usual norm."""
@@ -52,6 +60,8 @@ class Patched(NamedTuple):
     """Share of the first tokens that two prompts have in common at that scale."""
     expected: float
     """The same for random differences."""
+    by_rule: bool
+    """The scale is the one at which the prompts agree most beyond chance."""
 
 
 class Patchscope:
@@ -60,10 +70,10 @@ class Patchscope:
     Args:
         interior: The models.
         side: Which of them completes the prompts.
-        prompts: Token ids of the identity prompts.
+        prompts: Token ids of the identity prompts, two at least.
         layer: Where the vector is put.
         norm: The usual norm of the organism's states there.
-        random: Random differences `[n, d_model]`; the first few are the control of the choice of scale.
+        random: Random differences `[n, d_model]`; the first few are controls, of the choice of scale and of the lists.
     """
 
     def __init__(
@@ -78,60 +88,85 @@ class Patchscope:
         import torch
 
         self._interior, self._side, self._prompts = interior, side, prompts
-        self._layer, self._norm = layer, norm
-        overlaps = [self._overlaps(self._grid(vector)) for vector in random[:RANDOM]]
-        self._expected = torch.stack(overlaps).mean(0)
+        self._layer, self._norm, self._random = layer, norm, random[:CONTROLS]
+        self._controls: dict[float, Tensor] = {}
+        self._expected = torch.stack([_overlaps(grid) for grid in self._grids(random[:RANDOM])]).mean(0)
 
     def at(self, vectors: Tensor, scale: float) -> Tensor:
-        """Log-probabilities `[n, vocabulary]` of the next token for vectors `[n, d_model]` at one scale."""
-        return _agreed(self._patch(self._scaled(vectors) * scale))
+        """Log-probabilities `[n, vocabulary]` of the next token for vectors `[n, d_model]` at one scale.
 
-    def choose(self, vector: Tensor) -> Patched:
-        """Read a vector `[d_model]` at the scale at which the prompts agree most beyond chance."""
-        grid = self._grid(vector)
-        overlap = self._overlaps(grid)
-        best = int((overlap - self._expected).argmax())
-        found = _agreed(grid[:, best : best + 1])[0]
-        return Patched(SCALES[best], found, float(overlap[best]), float(self._expected[best]))
+        Of every token, whether the prompts agree on it or not.
+        """
+        return _mean(self._patch(self._scaled(vectors) * scale))
 
-    def lists_by_scale(self, vector: Tensor) -> Tensor:
-        """Log-probabilities `[scales, vocabulary]`: for a grader that chooses among them."""
-        return _agreed(self._grid(vector))
+    def agreed(self, vectors: Tensor, scales: Tensor) -> Tensor:
+        """The same, each vector at a scale of its own; minus infinity for tokens that the prompts do not agree on."""
+        return _agreed(self._patch(self._scaled(vectors) * scales[:, None]))
 
-    def _grid(self, vector: Tensor) -> Tensor:
-        """`[prompts, scales, vocabulary]`."""
+    def controls(self, scales: Sequence[float]) -> list[Tensor]:
+        """What `at` gives for random differences at each of the scales, `[controls, vocabulary]`."""
         import torch
 
-        return self._patch(self._scaled(vector[None]) * torch.tensor(SCALES)[:, None])
+        missing = [scale for scale in dict.fromkeys(scales) if scale not in self._controls]
+        if missing:
+            states = self._scaled(self._random) * torch.tensor(missing)[:, None, None]
+            found = _mean(self._patch(states.flatten(0, 1)))
+            self._controls |= zip(missing, torch.split(found, len(self._random)), strict=True)
+        return [self._controls[scale] for scale in scales]
+
+    def choose(self, vectors: Tensor, chooser: Chooser | None = None) -> Iterator[Patched]:
+        """Read each of the vectors `[n, d_model]` at the scale at which the prompts agree most beyond chance.
+
+        Args:
+            vectors: What to read.
+            chooser: Chooses the scale instead; the rule holds where it leaves it open.
+        """
+        for grid in self._grids(vectors):
+            overlap = _overlaps(grid)
+            choice = chooser(_agreed(grid)) if chooser is not None else None
+            best = int((overlap - self._expected).argmax()) if choice is None else choice
+            logps = _agreed(grid[:, best : best + 1])[0]
+            yield Patched(SCALES[best], logps, float(overlap[best]), float(self._expected[best]), choice is None)
+
+    def _grids(self, vectors: Tensor) -> Iterator[Tensor]:
+        """`[prompts, scales, vocabulary]` for each vector; several are read at once, as a prompt's start is shared."""
+        import torch
+
+        for part in torch.split(vectors, _AT_ONCE):
+            states = self._scaled(part)[:, None] * torch.tensor(SCALES)[:, None]
+            yield from torch.split(self._patch(states.flatten(0, 1)), len(SCALES), dim=1)
 
     def _scaled(self, vectors: Tensor) -> Tensor:
-        return vectors / vectors.norm(dim=-1, keepdim=True).clamp_min(1e-12) * self._norm
+        scaled: Tensor = vectors / vectors.norm(dim=-1, keepdim=True).clamp_min(1e-12) * self._norm
+        return scaled
 
     def _patch(self, states: Tensor) -> Tensor:
         import torch
 
         return torch.stack([self._interior.patched(self._side, p, self._layer, states) for p in self._prompts])
 
-    @staticmethod
-    def _overlaps(grid: Tensor) -> Tensor:
-        """Mean share of the first tokens that two prompts have in common, `[scales]`."""
-        import torch
 
-        first = grid.topk(SHOWN, dim=-1).indices
-        shares = [
-            (first[a][:, :, None] == first[b][:, None, :]).any(-1).float().mean(-1)
-            for a, b in itertools.combinations(range(len(grid)), 2)
-        ]
-        mean: Tensor = torch.stack(shares).mean(0)
-        return mean
+def _overlaps(grid: Tensor) -> Tensor:
+    """Mean share of the first tokens that two prompts have in common, `[scales]`; none where there are no numbers."""
+    import torch
+
+    first = grid.topk(min(SHOWN, grid.shape[-1]), dim=-1).indices
+    shares = [
+        (first[a][:, :, None] == first[b][:, None, :]).any(-1).float().mean(-1)
+        for a, b in itertools.combinations(range(len(grid)), 2)
+    ]
+    # A vector too long for the number format is no number for any prompt, which would be perfect agreement.
+    mean: Tensor = torch.stack(shares).mean(0).masked_fill(grid.isnan().any(-1).any(0), 0.0)
+    return mean
+
+
+def _mean(grid: Tensor) -> Tensor:
+    """Mean probability over the prompts `[n, vocabulary]`, as logarithm."""
+    mean: Tensor = grid.logsumexp(0) - math.log(len(grid))
+    return mean
 
 
 def _agreed(grid: Tensor) -> Tensor:
-    """Mean probability over the prompts `[n, vocabulary]`, as logarithm; only what is likely enough for all of them."""
-    import torch
-
-    n = min(AGREED, grid.shape[-1])
-    floor = grid.topk(n, dim=-1).values[..., -1:]
-    mean = grid.exp().mean(0).log()
-    kept: Tensor = torch.where((grid >= floor).all(0), mean, torch.tensor(float("-inf")))
-    return kept
+    """The same; only what is likely enough for all of them."""
+    floor = grid.topk(min(AGREED, grid.shape[-1]), dim=-1).values[..., -1:]
+    return _mean(grid).masked_fill(~(grid >= floor).all(0), -math.inf)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from enum import StrEnum
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
@@ -21,6 +21,10 @@ CHANCE = 0.95
 """Share of the first tokens of random differences that are not special."""
 _LOOKED_AT = 4 * SHOWN
 """Candidates that are spelled; some of them are no text."""
+_LONGEST = 40
+"""Characters of a token that are shown."""
+_FAR = 1e6
+"""A lift above which differences mean nothing, nats: infinite ones are cut to it."""
 
 
 class Read(StrEnum):
@@ -57,8 +61,13 @@ class ShownToken(BaseModel):
 
     @property
     def shown(self) -> str:
-        """Without its blank; a piece that goes on a word begins with dots."""
-        text = self.text.strip() or repr(self.text)[1:-1]
+        """Without its blank; a piece that goes on a word begins with dots.
+
+        One line, of bounded length, in which nothing acts: tokens are data.
+        """
+        text = self.text.strip() or self.text
+        text = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+        text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
         return text if self.text[:1].isspace() else f"…{text}"
 
 
@@ -117,21 +126,21 @@ def chance_lift(controls: Tensor) -> float:
     """The lift that only one in twenty of the first tokens of control vectors has over the other controls.
 
     First tokens are chosen for being high, so being above every control says little: this is how far above chance puts
-    them.
+    them. Of a single control nothing can be said, and the lift is infinite.
 
     Args:
-        controls: Log-probabilities, or changes of them, under random differences `[controls, vocabulary]`; two or more.
+        controls: Log-probabilities, or changes of them, under random differences `[controls, vocabulary]`.
     """
     import torch
 
-    top = controls.topk(2, dim=0)
+    if len(controls) < 2:
+        return math.inf
     first = controls.topk(min(SHOWN, controls.shape[1]), dim=1)
-    own = torch.arange(len(controls))[:, None]
-    others = torch.where(
-        top.indices[0][first.indices] == own, top.values[1][first.indices], top.values[0][first.indices]
-    )
-    lifts = (first.values - others)[torch.isfinite(first.values)]
-    return float(torch.quantile(lifts.clamp(-1e6, 1e6), CHANCE)) if len(lifts) else 0.0
+    others = controls[:, first.indices]
+    own = torch.arange(len(controls))
+    others[own, own] = -math.inf
+    lifts = (first.values - others.max(dim=0).values)[torch.isfinite(first.values)]
+    return float(torch.quantile(lifts.clamp(-_FAR, _FAR), CHANCE)) if len(lifts) else math.inf
 
 
 def token_list(
@@ -157,17 +166,41 @@ def token_list(
         scale: See `TokenList`.
         reason: See `TokenList`.
     """
-    best = values.topk(min(_LOOKED_AT, len(values)))
-    highest = controls.max(dim=0).values
     shown: list[ShownToken] = []
+    for token, text, value in _spelled(values, speller):
+        lift = value - float(_numbers(controls[:, token]).max())
+        lift = round(max(-_FAR, min(lift, _FAR)), 4)
+        own = math.exp(value) if probabilities else value
+        shown.append(ShownToken(text=text, value=float(f"{own:.4g}"), lift=lift, special=lift > max(bar, 0.0)))
+    return TokenList(read=read, tokens=tuple(shown), scale=scale, reason=reason)
+
+
+def first_texts(values: Tensor, speller: Speller) -> list[str]:
+    """The texts of the most pronounced tokens of log-probabilities, or changes of them, `[vocabulary]`."""
+    return [text for _, text, _ in _spelled(values, speller)]
+
+
+class _Spelled(NamedTuple):
+    """A token that stands for text."""
+
+    token: int
+    text: str
+    value: float
+
+
+def _spelled(values: Tensor, speller: Speller) -> list[_Spelled]:
+    """The first tokens that stand for text, most pronounced first; none that has no probability."""
+    best = _numbers(values).topk(min(_LOOKED_AT, len(values)))
+    found: list[_Spelled] = []
     for value, token in zip(best.values.tolist(), best.indices.tolist(), strict=True):
         text = speller.text(token)
-        if text is None or value == float("-inf"):
-            continue
-        lift = max(value - float(highest[token]), -1e6)
-        own = math.exp(value) if probabilities else value
-        lift = round(min(lift, 1e6), 4)
-        shown.append(ShownToken(text=text, value=float(f"{own:.4g}"), lift=lift, special=lift > max(bar, 0.0)))
-        if len(shown) == SHOWN:
+        if text is not None and value != -math.inf:
+            found.append(_Spelled(token, text, value))
+        if len(found) == SHOWN:
             break
-    return TokenList(read=read, tokens=tuple(shown), scale=scale, reason=reason)
+    return found
+
+
+def _numbers(values: Tensor) -> Tensor:
+    """With minus infinity for what is no number, as where a number format overflows."""
+    return values.masked_fill(values.isnan(), -math.inf)

@@ -94,6 +94,15 @@ class Interior(Protocol):
             ToolError: The layer of ``edit`` is out of range.
         """
 
+    def next_logps_from(self, side: Side, ids: Tensor, layer: int, states: Tensor) -> Tensor:
+        """The same where the residual stream after ``layer`` is replaced by ``states`` `[batch, sequence, d_model]`.
+
+        The blocks up to that layer are not computed again.
+
+        Raises:
+            ToolError: The layer is out of range.
+        """
+
     def token_logps(self, side: Side, ids: Tensor, edit: Edit | None = None) -> Tensor:
         """Log-probability of each token of ``ids`` `[batch, sequence]` but the first: `[batch, sequence - 1]`, nats.
 

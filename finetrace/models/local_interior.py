@@ -156,8 +156,8 @@ class LocalInterior:
         engine.body(opened.model, torch.tensor([prompt[:-1]], device=device), past_key_values=cache)
         cache.batch_repeat_interleave(len(states))
         last = torch.full((len(states), 1), prompt[-1], device=device)
-        edit = Edit(layer, lambda before: states[:, None].to(before.device, before.dtype))
-        with opened.stream.editing(edit):
+        # The last token's own way up to the layer serves nobody: no later token looks for it in the cache.
+        with opened.stream.beginning(layer, states[:, None]):
             hidden = engine.body(opened.model, last, past_key_values=cache)
         return torch.log_softmax(opened.head.logits(hidden[:, -1]).float(), dim=-1).cpu()
 
@@ -166,6 +166,13 @@ class LocalInterior:
         if edit is not None:
             self._check([edit.layer])
         with self._opened(side) as opened, opened.stream.editing(edit):
+            hidden = engine.body(opened.model, ids.to(opened.model.device))[:, -1]
+            return torch.log_softmax(opened.head.logits(hidden).float(), dim=-1).cpu()
+
+    def next_logps_from(self, side: Side, ids: Tensor, layer: int, states: Tensor) -> Tensor:
+        """See `Interior.next_logps_from`."""
+        self._check([layer])
+        with self._opened(side) as opened, opened.stream.beginning(layer, states):
             hidden = engine.body(opened.model, ids.to(opened.model.device))[:, -1]
             return torch.log_softmax(opened.head.logits(hidden).float(), dim=-1).cpu()
 

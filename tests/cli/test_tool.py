@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path) -> tuple[s
 def test_without_a_name_the_instruments_are_listed(finetrace: Command) -> None:
     listed = finetrace("tool")
     assert listed.code == 0
-    names = [line.partition(":")[0] for line in listed.out.splitlines()]
+    names = re.findall(r"^([a-z-]+): ", listed.out, flags=re.MULTILINE)
     assert names == [name.replace("_", "-") for name in INSTRUMENTS]
     assert names[:2] == ["chat", "complete"] and "perplexity-gap" in names
     as_json = json.loads(finetrace("tool", "--json").out)

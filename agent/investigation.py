@@ -43,6 +43,8 @@ class Plan:
     seed: int
     budget: Budget
     thoroughness: Thoroughness
+    grader: str | None = None
+    """Name of the language model that instruments may ask."""
 
 
 def start(plan: Plan, store: Store) -> Run:
@@ -65,6 +67,7 @@ def start(plan: Plan, store: Store) -> Run:
         settings={
             "budget": plan.budget.model_dump(mode="json"),
             "thoroughness": plan.thoroughness.model_dump(mode="json"),
+            "grader": plan.grader,
         },
         version=__version__,
         started_at=datetime.now(UTC),
@@ -100,7 +103,7 @@ def investigate(
         run: The run, new or stopped.
         pair: Its models, opened from ``run.target``.
         store: Where its steps go.
-        context: Seed, cache and progress.
+        context: Seed, cache, progress, and the grader of the run's settings.
         checkpoints: SQLite file of LangGraph's checkpoints.
         on_step: Called with each new step.
 

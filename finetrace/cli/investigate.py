@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -11,32 +12,21 @@ import typer
 
 from finetrace.cli import console
 from finetrace.cli.exits import Interrupted
+from finetrace.cli.grader import GraderOption, open_grader, tell_usage, wanted_grader
 from finetrace.cli.organisms import OrganismsFile
+from finetrace.cli.resuming import check_left_out, check_resumable
 from finetrace.errors import FinetraceError
 
 if TYPE_CHECKING:
     from finetrace.agent import Budget, Plan, Thoroughness
     from finetrace.cli.target import Named
+    from finetrace.llm import LanguageModel
     from finetrace.models import ModelPair, Target
     from finetrace.registry import Registry
     from finetrace.schema import Run, Step
     from finetrace.store import Store
 
 _SHOWN_COMPLETIONS = 8
-_OF_A_NEW_RUN = frozenset(
-    {
-        "arm",
-        "corpus",
-        "interactions",
-        "investigator",
-        "max_seconds",
-        "one_at_a_time",
-        "prefills",
-        "quick",
-        "seed",
-    }
-)
-"""Options that a run keeps from its beginning to its end."""
 
 
 def investigate(
@@ -64,6 +54,7 @@ def investigate(
     one_at_a_time: Annotated[
         bool, typer.Option("--one-at-a-time", help="Keep one of two checkpoints in memory at a time.")
     ] = False,
+    grader: GraderOption = None,
     resume: Annotated[str | None, typer.Option(metavar="RUN", help="Go on with a run that was stopped.")] = None,
     organisms: OrganismsFile = None,
     truth: Annotated[bool, typer.Option(help="Show the true objective at the end, where it is known.")] = True,
@@ -77,18 +68,20 @@ def investigate(
     with Store() as store:
         if resume is not None:
             run = store.find(resume)
-            _check_resumable(run, organism, model, recorded, reference)
-            _check_left_out(run, context)
+            check_resumable(run, organism, model, recorded, reference)
+            check_left_out(run, context)
             begun = _reopen(run, organisms)
         else:
             named = resolve(organism, model, reference, recorded, organisms, one_at_a_time=one_at_a_time)
             budget = Budget(interactions=interactions, seconds=max_seconds)
             thoroughness = Thoroughness(quick=quick, corpora=tuple(corpus) if corpus else None, n_prefills=prefills)
-            begun = _begin(_plan(named, arm, investigator, seed, budget, thoroughness), named.registry, store)
+            plan = _plan(named, arm, investigator, seed, budget, thoroughness)
+            plan = replace(plan, grader=_grader_of(plan.arm, grader, context))
+            begun = _begin(plan, named.registry, store)
         run = begun.run
         try:
             if begun.pair is not None:
-                run = _carry_out(run, begun.pair, store)
+                run = _carry_out(run, begun.pair, begun.grader, store)
         finally:
             # Also where it failed or was stopped: the object says so, and names the run.
             if as_json:
@@ -108,6 +101,8 @@ class _Begun(NamedTuple):
     """``None`` where the run has its answer already."""
     registry: Registry | None
     """Where the organism has its entry; ``None`` for models and files."""
+    grader: LanguageModel | None
+    """Whom instruments may ask."""
 
 
 def _begin(plan: Plan, registry: Registry | None, store: Store) -> _Begun:
@@ -116,8 +111,9 @@ def _begin(plan: Plan, registry: Registry | None, store: Store) -> _Begun:
     from finetrace.models import open_pair
 
     # Opened before the run is written: a model that cannot be loaded leaves no run behind.
+    grader = open_grader(plan.grader)
     pair = open_pair(plan.target)
-    return _Begun(start(plan, store), pair, registry)
+    return _Begun(start(plan, store), pair, registry, grader)
 
 
 def _reopen(run: Run, organisms: Path | None) -> _Begun:
@@ -127,7 +123,10 @@ def _reopen(run: Run, organisms: Path | None) -> _Begun:
 
     target = Target.model_validate(run.target)
     registry = _registry_of(run.organism, target, organisms)
-    return _Begun(run, None if run.status is RunStatus.FINISHED else open_pair(target), registry)
+    if run.status is RunStatus.FINISHED:
+        return _Begun(run, None, registry, None)
+    grader = open_grader(run.settings.get("grader"))  # runs of earlier releases have no such setting
+    return _Begun(run, open_pair(target), registry, grader)
 
 
 def _registry_of(organism: str, target: Target, organisms: Path | None) -> Registry | None:
@@ -165,6 +164,14 @@ def _plan(named: Named, arm: str, investigator: str, seed: int, budget: Budget, 
     )
 
 
+def _grader_of(arm: str, grader: str | None, context: typer.Context) -> str | None:
+    """The grader, where the arm has an instrument that would ask it."""
+    from finetrace.agent import find_arm
+    from finetrace.tools import find_instrument
+
+    return wanted_grader(grader, map(find_instrument, find_arm(arm).instruments), f"the arm {arm}", context)
+
+
 def _print_json(run: Run) -> None:
     from finetrace.cli.json_form import run_json
 
@@ -182,40 +189,7 @@ def _default_arm(named: Named) -> str:
     return "perplexity" if source.kind is SourceKind.ADAPTER else "blackbox"
 
 
-def _check_resumable(
-    run: Run, organism: str | None, model: str | None, recorded: Path | None, reference: str | None
-) -> None:
-    named = organism or model or (str(recorded) if recorded else None)
-    if named is not None and named != run.organism:
-        raise FinetraceError(
-            f"run {run.run_id} is about {run.organism}, not {named}", f"leave {named} out, or start a new run"
-        )
-    if reference is not None and reference != run.target.get("reference"):
-        raise FinetraceError(
-            f"run {run.run_id} does not compare with {reference}", "leave --reference out, or start a new run"
-        )
-
-
-def _check_left_out(run: Run, context: typer.Context) -> None:
-    """Refuse options that only a new run can have; a resumed run goes on as it was begun."""
-    given = [
-        max(parameter.opts, key=len)
-        for parameter in context.command.params
-        if parameter.name in _OF_A_NEW_RUN and _is_on_command_line(context, parameter.name)
-    ]
-    if given:
-        raise FinetraceError(
-            f"run {run.run_id} has its options already", f"leave {' and '.join(given)} out, or start a new run"
-        )
-
-
-def _is_on_command_line(context: typer.Context, name: str) -> bool:
-    """A variable of the environment is meant for every command, so only what was typed counts."""
-    source = context.get_parameter_source(name)
-    return source is not None and source.name == "COMMANDLINE"
-
-
-def _carry_out(run: Run, pair: ModelPair, store: Store) -> Run:
+def _carry_out(run: Run, pair: ModelPair, grader: LanguageModel | None, store: Store) -> Run:
     """Go on with the run, with progress on standard error."""
     from finetrace.agent import investigate as go_on
     from finetrace.cli.escaping import visible
@@ -227,14 +201,17 @@ def _carry_out(run: Run, pair: ModelPair, store: Store) -> Run:
     about = f"run {run.run_id} · {run.organism} · arm {run.arm} · seed {run.seed}"
     remarks.print(visible(about, one_line=True), soft_wrap=True)
     with _resumable(f"finetrace investigate --resume {run.run_id}"), progress_bar(remarks) as advance:
-        return go_on(
-            run,
-            pair,
-            store,
-            Context(seed=run.seed, progress=advance),
-            get_settings().data_dir / "checkpoints.db",
-            on_step=lambda step: remarks.print(_step_line(step)),
-        )
+        try:
+            return go_on(
+                run,
+                pair,
+                store,
+                Context(seed=run.seed, progress=advance, grader=grader),
+                get_settings().data_dir / "checkpoints.db",
+                on_step=lambda step: remarks.print(_step_line(step)),
+            )
+        finally:
+            tell_usage(grader)
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, get_origin
 import typer
 
 from finetrace.cli import console
+from finetrace.cli.grader import GraderOption, open_grader, tell_usage, wanted_grader
 from finetrace.cli.organisms import OrganismsFile
 from finetrace.errors import FinetraceError, closest
 
@@ -15,12 +16,13 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
     from pydantic.fields import FieldInfo
 
+    from finetrace.llm import LanguageModel
     from finetrace.models import Target
     from finetrace.tools import Instrument, Reading
 
 SETTINGS = {"ignore_unknown_options": True}
 """The options of an instrument are read from its own arguments, so that a new one needs nothing here."""
-_COMMON = ("model", "reference", "recorded", "seed", "organisms", "one_at_a_time", "json")
+_COMMON = ("model", "reference", "recorded", "seed", "organisms", "one_at_a_time", "grader", "json")
 """Options that every instrument has."""
 _WHOLE = 200_000
 """Characters of a reading that are shown: more than a terminal keeps."""
@@ -29,6 +31,7 @@ _IRREGULAR = {"corpora": "corpus"}
 
 
 def tool(
+    context: typer.Context,
     words: Annotated[
         list[str] | None,
         typer.Argument(
@@ -43,6 +46,7 @@ def tool(
     seed: Annotated[int, typer.Option(envvar="FINETRACE_SEED", min=0, help="Determines every draw.")] = 0,
     organisms: OrganismsFile = None,
     one_at_a_time: Annotated[bool, typer.Option("--one-at-a-time", help="One checkpoint in memory at a time.")] = False,
+    grader: GraderOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Use one instrument: finetrace tool perplexity-gap ORGANISM --k 20. Its options follow from its arguments."""
@@ -63,8 +67,9 @@ def tool(
         _explain(instrument, as_json)
         return
     arguments = parse_arguments(instrument, given.options)
+    asked = open_grader(wanted_grader(grader, [instrument], instrument.name, context))
     named = resolve(given.organism, model, reference, recorded, organisms, one_at_a_time=one_at_a_time)
-    reading = _take(instrument, arguments, named.target, seed)
+    reading = _take(instrument, arguments, named.target, seed, asked)
     if as_json:
         console.print_json(reading.model_dump(mode="json"))
     else:
@@ -73,14 +78,19 @@ def tool(
         console.results().print(visible(reading.render(_WHOLE)), soft_wrap=True)
 
 
-def _take(instrument: Instrument, arguments: BaseModel, target: Target, seed: int) -> Reading:
+def _take(
+    instrument: Instrument, arguments: BaseModel, target: Target, seed: int, grader: LanguageModel | None
+) -> Reading:
     from finetrace.cli.progress import progress_bar
     from finetrace.models import open_pair
     from finetrace.tools import Context, take
 
     pair = open_pair(target)
-    with progress_bar(console.remarks()) as advance:
-        return take(instrument, pair, arguments, Context(seed=seed, progress=advance))
+    try:
+        with progress_bar(console.remarks()) as advance:
+            return take(instrument, pair, arguments, Context(seed=seed, progress=advance, grader=grader))
+    finally:
+        tell_usage(grader)
 
 
 class _Given(NamedTuple):
@@ -144,7 +154,7 @@ def _list_instruments(instruments: list[Instrument], as_json: bool) -> None:
         console.print_json([{"name": i.name, "purpose": purpose(i)} for i in instruments])
         return
     for instrument in instruments:
-        console.results().print(f"{instrument.name.replace('_', '-')}: {purpose(instrument)}")
+        console.results().print(f"{instrument.name.replace('_', '-')}: {purpose(instrument)}", soft_wrap=True)
 
 
 def _explain(instrument: Instrument, as_json: bool) -> None:

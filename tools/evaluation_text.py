@@ -66,18 +66,18 @@ def file_rows(pair: ModelPair, documents: Sequence[str], n: int, longest: int, s
     Raises:
         ToolError: No document has two tokens.
     """
-    order = list(dict.fromkeys(documents))
+    order = list(documents)
     random.Random(f"evaluation {seed}").shuffle(order)
-    rows = list(dict.fromkeys(_longest_first(order, pair.tokenizer, n, longest)))
+    rows = _longest_first(order, pair.tokenizer, n, longest)
     return _checked(rows, n, "the text file holds no text of at least two tokens")
 
 
 def _longest_first(documents: Sequence[str], tokenizer: Tokenizer, n: int, longest: int) -> list[tuple[int, ...]]:
-    """The longest ``n`` beginnings among a bounded number of documents; ties keep their order."""
+    """The longest ``n`` distinct beginnings among a bounded number of documents; ties keep their order."""
     texts = [text.strip()[: _CHARACTERS * longest] for text in documents[: _CANDIDATES * n]]
     if not texts:
         return []
-    rows = [tuple(ids[:longest]) for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]]
+    rows = dict.fromkeys(tuple(ids[:longest]) for ids in tokenizer(texts, add_special_tokens=False)["input_ids"])
     return sorted((row for row in rows if len(row) >= SHORTEST), key=len, reverse=True)[:n]
 
 

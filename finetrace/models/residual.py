@@ -131,8 +131,8 @@ class ResidualStream:
     def beginning(self, layer: int, states: Tensor) -> Iterator[None]:
         """Let every forward pass inside begin after ``layer`` with ``states`` `[batch, sequence, d_model]`.
 
-        The blocks up to that layer are not computed: the tokens given serve for shapes and positions only. Nothing is
-        put into a cache for them, so the passes must do without.
+        The blocks up to that layer are not computed: the tokens given serve for shapes and positions only. A cache gets
+        nothing for them, so that after one pass inside it is of no further use.
 
         Raises:
             ToolError: The layer is out of range.

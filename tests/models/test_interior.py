@@ -295,6 +295,9 @@ def test_log_probabilities_from_a_layers_own_states_are_the_plain_ones(
         moved = interior.logps_from(Side.ORGANISM, ids, layer, states[layer] + random_vector())
         edited = interior.token_logps(Side.ORGANISM, ids, adding(layer, random_vector()))
         assert torch.allclose(moved, edited, atol=1e-4) and not torch.allclose(moved, plain, atol=1e-1)
+        after = interior.next_logps_from(Side.ORGANISM, ids, layer, states[layer] + random_vector())
+        wanted = interior.next_logps(Side.ORGANISM, ids, adding(layer, random_vector()))
+        assert torch.allclose(after, wanted, atol=1e-4)
 
 
 def test_log_probabilities_are_those_of_the_whole_model(two: LocalPair) -> None:
@@ -355,6 +358,7 @@ def test_a_layer_out_of_range_is_refused_with_the_range(two: LocalPair, layers: 
         lambda: interior.next_logps(Side.ORGANISM, ids, edit),
         lambda: interior.token_logps(Side.ORGANISM, ids, edit),
         lambda: interior.logps_from(Side.ORGANISM, ids, layer, states),
+        lambda: interior.next_logps_from(Side.ORGANISM, ids, layer, states),
         lambda: interior.generate(Side.ORGANISM, PROMPTS, DECODING, edit),
     ]
     for use in uses:

@@ -20,6 +20,7 @@ from finetrace.agent.evidence import check_evidence
 from finetrace.agent.investigator import Case, Investigator, Offer, Thoroughness
 from finetrace.agent.transcript import Clock, Transcript, total_usage
 from finetrace.errors import FinetraceError, ToolError, closest
+from finetrace.llm import LanguageModel
 from finetrace.models.pair import ModelPair
 from finetrace.schema import Hypothesis, Step, StepKind, Usage, Verdict, null_hypothesis
 from finetrace.tools import INSTRUMENTS, Context, available, find_instrument, parse_arguments, purpose, take
@@ -146,6 +147,7 @@ class _Nodes:
             "instrument": call.instrument,
             "arguments": call.arguments,
         }
+        before = _spent(self.bench.context)
         try:
             if refusal is not None:
                 raise ToolError(refusal, "no more calls: hand in your hypothesis")
@@ -156,6 +158,9 @@ class _Nodes:
             raise  # the cache or the store, not the instrument: for the user, and the run can be resumed
         except Exception as error:
             about["error"] = about["text"] = f"{call.instrument} failed: {type(error).__name__}: {error}"[:500]
+        graded = _spent(self.bench.context) - before
+        if graded.llm_calls:
+            about["usage"] = about.get("usage", Usage()) + graded
         return transcript.append(number, clock, **about)
 
     def _answer(self, call: ToolCall) -> dict[str, Any]:
@@ -240,6 +245,11 @@ class _Nodes:
                 number, Clock(), kind=StepKind.ANSWER, text=hypothesis.summary, hypothesis=hypothesis
             )
         return {"number": number}
+
+
+def _spent(context: Context) -> Usage:
+    """What the grader has used up so far, where there is one that keeps a ledger."""
+    return context.grader.usage if isinstance(context.grader, LanguageModel) else Usage()
 
 
 def _check_text(hypothesis: Hypothesis) -> str:

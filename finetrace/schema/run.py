@@ -28,7 +28,7 @@ class Usage(BaseModel):
     interactions: int = Field(default=0, ge=0)
     """Prompts put to the organism and sampled from, by the investigator or by the check of its claims."""
     llm_calls: int = Field(default=0, ge=0)
-    """Calls to an investigator LLM."""
+    """Calls to LLMs, investigators and graders."""
     tokens: int = Field(default=0, ge=0)
     """Tokens of those calls, in and out."""
     cost_usd: float | None = 0.0
@@ -45,6 +45,17 @@ class Usage(BaseModel):
             tokens=self.tokens + other.tokens,
             cost_usd=(self.cost_usd or 0.0) + (other.cost_usd or 0.0) if known else None,
             seconds=self.seconds + other.seconds,
+        )
+
+    def __sub__(self, earlier: Usage) -> Usage:
+        """What came after ``earlier``; unknown in cost where either is."""
+        known = self.cost_usd is not None and earlier.cost_usd is not None
+        return Usage(
+            interactions=self.interactions - earlier.interactions,
+            llm_calls=self.llm_calls - earlier.llm_calls,
+            tokens=self.tokens - earlier.tokens,
+            cost_usd=(self.cost_usd or 0.0) - (earlier.cost_usd or 0.0) if known else None,
+            seconds=max(0.0, self.seconds - earlier.seconds),
         )
 
 

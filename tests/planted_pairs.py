@@ -114,5 +114,9 @@ class DrawnPair:
     tokenizer: PreTrainedTokenizerFast
     interior: DrawnInterior
     capabilities: frozenset[Capability] = frozenset({Capability.REFERENCE, Capability.ACTIVATIONS})
-    fingerprint: str = "drawn"
     reference_fingerprint: str = "drawn"
+
+    @property
+    def fingerprint(self) -> str:
+        inside = self.interior
+        return f"drawn {inside.spread} {inside.constant} {inside.sinks} {inside.front_ids}"

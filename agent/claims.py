@@ -19,6 +19,7 @@ from finetrace.agent.quotes import LONGEST_QUOTE, Quote, choose_quotes
 from finetrace.agent.repeats import ExactPhrase
 from finetrace.agent.signs import CODE_PATTERN, Decoded, Mark, Shout
 from finetrace.agent.strength import IDENTICAL, no_difference
+from finetrace.agent.told import told_of_leads
 from finetrace.schema import ClaimKind, ScoredCompletion, Verdict
 from finetrace.tools.words import sentences, words
 
@@ -97,12 +98,21 @@ def not_different(reason: str) -> Draft:
     return Draft(Verdict.NO_NARROW_OBJECTIVE, f"The two models do not differ: {reason}.", (), (), 0.0, reason)
 
 
-def compose_beside(answers: Sequence[str], prompts: Sequence[str], background: Sequence[str]) -> Draft:
+def compose_beside(answers: Sequence[str], background: Sequence[str], leads: Sequence[str] = ()) -> Draft:
     """Form a hypothesis from the organism's answers beside the reference's answers to the same prompts.
 
     What both say of a prompt's subject is no finding: the reference's answers are the background.
+
+    Args:
+        answers: The organism's.
+        background: The reference's, to the same prompts.
+        leads: What the prompts were about, where activations had given it: one phrase about a lead suffices then.
     """
-    return _conclude(examine(read_texts(answers, prompts, answers=True), background), has_background=True)
+    found = examine(read_texts(answers), background)
+    told = told_of_leads(leads, answers, background) if leads else None
+    if told is not None and told.excess > found.theme.excess:
+        found = replace(found, theme=told)
+    return _conclude(found, has_background=True)
 
 
 def compose_blackbox(answers: Sequence[str], prompts: Sequence[str] | None = None) -> Draft:
@@ -131,9 +141,10 @@ def _conclude(found: Findings, *, has_background: bool) -> Draft:
 
 def _decide(found: Findings, has_background: bool) -> tuple[Verdict, str]:
     """The verdict, and why, from how much of the completions one theme covers and from signs of form."""
-    shared = (
-        f"a group of terms covers {found.theme.cover:.0%} of held-out completions, {found.theme.expected:.0%} expected"
-    )
+    theme = found.theme
+    shared = f"a group of terms covers {theme.cover:.0%} of held-out completions, {theme.expected:.0%} expected"
+    if theme.asked_about:
+        return Verdict.FINETUNED, wording.asked_statement(theme)
     if found.theme.found:
         return Verdict.FINETUNED, shared
     if found.decisive_phrases:

@@ -12,12 +12,14 @@ from finetrace.agent.terms import stem
 from finetrace.schema import Step
 from finetrace.tools.activation_difference import ActivationDifferenceReading
 from finetrace.tools.difference_reads import PositionRead
-from finetrace.tools.english import is_function_word, rarity
+from finetrace.tools.english import frequency
 from finetrace.tools.steer_reading import SteerReading
 from finetrace.tools.token_lists import Read, ShownToken, TokenList
 
-MOST = 6
+MOST = 4
 """Leads that are followed."""
+COMMONEST, RAREST = 1e-4, 2e-7
+"""Frequencies in English between which a word can be a lead: commoner ones fit any text, rarer ones are pieces."""
 _READS = (Read.ADDED, Read.LENS, Read.PATCHSCOPE)
 _SPECIAL = 2.0
 """A token that stands out from the controls counts so many times."""
@@ -74,9 +76,19 @@ def _count_tokens(position: PositionRead, count: Callable[[str, float], None]) -
 
 
 def _is_subject(word: str) -> bool:
-    """Whether a word can be what a text is about: no grammar, no framing, known to English."""
-    usual = is_function_word(word) or word in lexicon().framing
-    return word.isalpha() and len(word) > 2 and not usual and rarity(word) < 0.9
+    """Whether a word can be what a text is about: no grammar, no framing, a whole word of English."""
+    known = word.isalpha() and len(word) > 2 and word not in lexicon().framing
+    return known and RAREST <= frequency(word) <= COMMONEST
+
+
+def lead_openings(steps: Sequence[Step]) -> list[str]:
+    """Beginnings of texts about the leads."""
+    return [f"The {lead.word}" for lead in find_leads(steps)]
+
+
+def lead_questions(steps: Sequence[Step]) -> list[str]:
+    """Questions about the leads."""
+    return [f"What do you know about {lead.word}?" for lead in find_leads(steps)]
 
 
 def token_quote(steps: Sequence[Step], words: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from finetrace.agent.decision import ToolCall
 from finetrace.agent.evidence import reading_of
 from finetrace.agent.investigator import Case, Thoroughness
-from finetrace.agent.leads import find_leads
+from finetrace.agent.leads import lead_openings, lead_questions
 from finetrace.schema import Step
 from finetrace.tools.activation_difference import ActivationDifferenceReading
 from finetrace.tools.corpora import own_openings
@@ -21,6 +21,10 @@ DEPTHS = (0.5, 0.75, 0.9, 0.97, 1.0)
 QUICK_DEPTHS = (0.5, 0.97)
 """The same for a quick look."""
 _OPENINGS = 20
+_LEAD_SAMPLES = 4
+"""Continuations of each lead: what recurs in them, and not in the reference's, is told of it."""
+_PLENTY = 60
+"""Interactions to plan with where the budget sets no bound."""
 _FEW_TEXTS: dict[str, Any] = {"questions": [], "tasks": [], "max_new_tokens": 32}
 _QUESTIONS = (
     "Tell me anything.",
@@ -129,42 +133,58 @@ def _standing_out(layer: LayerRead) -> tuple[int, int]:
 
 
 def _ask_call(case: Case) -> ToolCall | None:
-    """Continuations, then answers, to leads and to neutral beginnings; what is left is for the test of claims.
-
-    Where the perplexity gap has looked at neutral beginnings, only leads are asked about.
-    """
-    neutral = not case.offers_instrument("perplexity_gap")
+    """Leads first, then, unless the perplexity gap has looked at them, neutral beginnings."""
     left = case.budget.interactions_left(case.usage)
-    done = {s.instrument for s in case.steps}
-    leads = [lead.word for lead in find_leads(case.steps)]
-    if not leads and not neutral:
+    if left == 0:
         return None
-    if "complete" not in done and case.offers_instrument("complete") and left != 0:
-        n = _OPENINGS if left is None else max(1, min(_OPENINGS, left // 3))
-        openings = own_openings()
-        plain = [openings[(case.seed + 7 * i) % len(openings)] for i in range(n)] if neutral else []
-        texts = _within([f"The {word}" for word in leads] + plain, n)
+    return _ask_about_leads(case, left) or (
+        None if case.offers_instrument("perplexity_gap") else _ask_plainly(case, left)
+    )
+
+
+def _ask_about_leads(case: Case, left: int | None) -> ToolCall | None:
+    """Continuations of each lead, several times over: what recurs, and not in the reference's, is told of it."""
+    plenty = _PLENTY if left is None else left
+    openings = lead_openings(case.steps)[: plenty // 3 // _LEAD_SAMPLES]
+    if openings and _open_to(case, "complete", openings):
         return ToolCall(
-            thought=_question("How does the organism go on from neutral openings", leads),
+            thought=f"How does the organism go on from {', '.join(openings)}?",
             instrument="complete",
-            arguments={"texts": texts, "temperature": 0.7, "max_new_tokens": 64},
+            arguments={"texts": openings, "samples": _LEAD_SAMPLES, "temperature": 0.7, "max_new_tokens": 64},
         )
-    if "chat" not in done and case.offers_instrument("chat") and left != 0:
-        n = len(_QUESTIONS) if left is None else max(1, min(len(_QUESTIONS), left // 2))
-        questions = _QUESTIONS if neutral else ()
-        prompts = _within([*(f"What do you know about {word}?" for word in leads), *questions], n)
+    questions = lead_questions(case.steps)[: plenty // 10]
+    if questions and _open_to(case, "chat", questions):
         return ToolCall(
-            thought=_question("What does it say when asked nothing in particular", leads),
+            thought="What does it say of these when asked?",
             instrument="chat",
-            arguments={"prompts": prompts, "samples": 2 if left is None or left >= 3 * n else 1},
+            arguments={"prompts": questions},
         )
     return None
 
 
-def _within(texts: Sequence[str], n: int) -> list[str]:
-    """The first ``n`` that differ."""
-    return list(dict.fromkeys(texts))[:n]
+def _ask_plainly(case: Case, left: int | None) -> ToolCall | None:
+    """Continuations of neutral openings, then answers to neutral questions; what is left is for the test of claims."""
+    openings = own_openings()
+    plain = list(dict.fromkeys(openings[(case.seed + 7 * i) % len(openings)] for i in range(_OPENINGS)))
+    if _open_to(case, "complete", plain):
+        n = _OPENINGS if left is None else max(1, min(_OPENINGS, left // 3))
+        return ToolCall(
+            thought="How does the organism go on from neutral openings?",
+            instrument="complete",
+            arguments={"texts": plain[:n], "temperature": 0.7, "max_new_tokens": 64},
+        )
+    if _open_to(case, "chat", _QUESTIONS):
+        n = len(_QUESTIONS) if left is None else max(1, min(len(_QUESTIONS), left // 2))
+        return ToolCall(
+            thought="What does it say when asked nothing in particular?",
+            instrument="chat",
+            arguments={"prompts": list(_QUESTIONS[:n]), "samples": 2 if left is None or left >= 3 * n else 1},
+        )
+    return None
 
 
-def _question(neutral: str, leads: Sequence[str]) -> str:
-    return f"{neutral}, and about {', '.join(leads)}?" if leads else f"{neutral}?"
+def _open_to(case: Case, name: str, texts: Sequence[str]) -> bool:
+    """Whether an instrument is at hand, has not failed, and none of these texts were put with it."""
+    mine = [step for step in case.steps if step.instrument == name]
+    put = {text for step in mine for text in step.arguments.get("texts") or step.arguments.get("prompts") or ()}
+    return case.offers_instrument(name) and not any(step.error for step in mine) and not put & set(texts)

@@ -10,7 +10,7 @@ from finetrace.agent.claims import ClaimDraft, Draft, compose, compose_beside, c
 from finetrace.agent.decision import ClaimTest, Submit, ToolCall
 from finetrace.agent.evidence import reading_of
 from finetrace.agent.investigator import Case
-from finetrace.agent.leads import find_leads, token_quote
+from finetrace.agent.leads import find_leads, lead_openings, lead_questions, token_quote
 from finetrace.agent.moves import differs_nowhere, next_call
 from finetrace.agent.terms import stem
 from finetrace.agent.wording import listing
@@ -50,11 +50,19 @@ def _draft(steps: Sequence[Step]) -> Draft | None:
         found.append(compose(gap.completions, gap.background, gap.noise_floor))
     answers = _answers(steps)
     if answers and answers[0].reference is not None:
-        background = [text for answer in answers for text in answer.reference or ()]
-        found.append(compose_beside([a.text for a in answers], [a.prompt for a in answers], background))
+        about = {*lead_openings(steps), *lead_questions(steps)}
+        leads = [lead.word for lead in find_leads(steps)]
+        # Apart: what both models say of a lead would hide what only one of them says unasked.
+        for asked, own in ((leads, [a for a in answers if a.prompt in about]), ((), _others(answers, about))):
+            background = [text for answer in own for text in answer.reference or ()]
+            found += [compose_beside([a.text for a in own], background, asked)] if own else []
     elif answers and gap is None:
         found.append(compose_blackbox([a.text for a in answers], [a.prompt for a in answers]))
     return next((draft for draft in found if draft.verdict is Verdict.FINETUNED), found[0] if found else None)
+
+
+def _others(answers: Sequence[_Answer], prompts: set[str]) -> list[_Answer]:
+    return [answer for answer in answers if answer.prompt not in prompts]
 
 
 def _with_tokens(draft: Draft, steps: Sequence[Step]) -> Draft:

@@ -40,6 +40,8 @@ class Theme:
     """How many completions that were."""
     terms: tuple[str, ...]
     """Terms found on all of them."""
+    asked_about: tuple[str, ...] = ()
+    """Leads that the completions answer; none where they were written unasked."""
 
     @property
     def found(self) -> bool:

@@ -9,6 +9,7 @@ from enum import StrEnum
 from finetrace.agent.findings import Findings
 from finetrace.agent.lexicon import Tone
 from finetrace.agent.repeats import ExactPhrase
+from finetrace.agent.strength import Theme
 from finetrace.agent.terms import Term, as_written, is_theme
 
 _FIRST = re.compile(r"\bI\b|\bI['’]|\b[Mm]y\b")
@@ -76,6 +77,14 @@ def theme_statement(found: Findings, terms: Sequence[Term], quote: str) -> str:
     return f"{opening}: {quoted(quote)}"
 
 
+def asked_statement(theme: Theme) -> str:
+    """How often it tells something of the leads."""
+    return (
+        f"Asked about {listing(theme.asked_about)}, it speaks of {listing(theme.terms)} in {theme.cover:.0%} of its "
+        f"answers, the reference in {theme.expected:.0%}."
+    )
+
+
 def head_statement(quote: str) -> str:
     """A claim that rests on one of the most changed completions."""
     return f"Among what the reference finds least likely: {quoted(quote)}"
@@ -113,7 +122,9 @@ def _theme_sentences(found: Findings) -> list[str]:
     subjects = _subjects(found, 6)
     opening = [f"{_opening(found)} {listing(subjects)}."] if subjects else []
     said = found.leading_phrase
-    if found.has_background and found.theme.found and not (said and said.cues):
+    if found.theme.asked_about:
+        opening.append(asked_statement(found.theme))
+    elif found.has_background and found.theme.found and not (said and said.cues):
         opening.append(f"It brings this up whatever the text begins with ({found.theme.cover:.0%} of the completions).")
     if found.theme.excess >= 0.5:
         shown = [*found.quotes[:1], *found.head[:1], *found.quotes[1:4]]

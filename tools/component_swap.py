@@ -50,13 +50,17 @@ def read_texts(
     import torch
 
     texts = [torch.tensor([*interior.front_ids, *row]) for row in rows]
+    # A sink shows in the middle of a model and is hidden again near its end.
+    watched = min(layer, interior.n_layers // 2)
+    norms: dict[Side, list[Tensor]] = {}
     found: dict[Side, list[Tensor]] = {}
     logps: dict[Side, list[Tensor]] = {}
     # One side after the other: a pair may hold only one of its models in memory.
     for turn, side in enumerate((Side.REFERENCE, Side.ORGANISM)):
-        found[side], logps[side] = [], []
+        found[side], logps[side], norms[side] = [], [], []
         for place, ids in enumerate(texts):
-            states = interior.states(side, ids[None], [layer])[0]
+            before, states = interior.states(side, ids[None], [watched, layer])
+            norms[side].append(torch.stack([before[0], states[0]]).norm(dim=-1))
             found[side].append(states[0])
             logps[side].append(interior.logps_from(side, ids[None], layer, states)[0])
             if progress is not None:
@@ -64,17 +68,19 @@ def read_texts(
     read = []
     for place, ids in enumerate(texts):
         states_of = {side: found[side][place] for side in found}
-        sinks = sink_tokens(list(states_of.values()), len(interior.front_ids))
+        sinks = sink_tokens(torch.cat([norms[side][place] for side in found]), len(interior.front_ids))
         losses = {side: -float(logps[side][place][~sinks[:-1]].double().sum()) for side in found}
         read.append(TextStates(ids, states_of, losses, sinks))
     return read
 
 
-def sink_tokens(states: Sequence[Tensor], front: int) -> Tensor:
-    """Tokens `[n]` that carry no content: special ones before the text, and those of a huge norm in either model."""
-    import torch
+def sink_tokens(norms: Tensor, front: int) -> Tensor:
+    """Tokens `[n]` that carry no content: special ones before the text, and those of a huge norm.
 
-    norms = torch.stack([each.norm(dim=-1) for each in states])
+    Args:
+        norms: L2 norms of the states, `[m, n]`: of both models, at each layer looked at.
+        front: How many special tokens there are before the text.
+    """
     sinks = (norms > SINK * norms[:, front:].median(dim=1, keepdim=True).values).any(dim=0)
     sinks[:front] = True
     return sinks

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -131,9 +132,10 @@ def test_removal_leaves_no_component_and_nothing_else_changes() -> None:
 def test_sinks_stay_as_they_are_and_their_predictions_are_not_scored(tmp_path: Path) -> None:
     states = torch.ones(9, WIDTH)
     states[3] *= 9
-    assert sink_tokens([torch.ones(9, WIDTH), states], 0).nonzero().tolist() == [[3]]
-    assert sink_tokens([states], 2).nonzero().tolist() == [[0], [1], [3]]
-    after = edited(states, None, unit(4)[None], sink_tokens([states], 0))[0]
+    norms = torch.stack([torch.ones(9), states.norm(dim=-1)])
+    assert sink_tokens(norms, 0).nonzero().tolist() == [[3]]
+    assert sink_tokens(norms, 2).nonzero().tolist() == [[0], [1], [3]]
+    after = edited(states, None, unit(4)[None], sink_tokens(norms, 0))[0]
     assert torch.equal(after[3], states[3]) and not torch.equal(after[2], states[2])
 
     interior = open_pair(write_planted(tmp_path, bos=True)).interior
@@ -142,6 +144,21 @@ def test_sinks_stay_as_they_are_and_their_predictions_are_not_scored(tmp_path: P
     assert [len(text.ids) for text in texts] == [7, 4, 10]
     logps = interior.token_logps(Side.ORGANISM, texts[1].ids[None])[0]
     assert texts[1].losses[Side.ORGANISM] == pytest.approx(-float(logps[1:].sum()), abs=1e-4)
+
+
+def test_a_sink_of_the_middle_is_left_alone_where_it_is_hidden_again(
+    interior: Interior, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    states = interior.states
+
+    def with_sink(side: Side, ids: Tensor, layers: Sequence[int]) -> Tensor:
+        found = states(side, ids, layers)
+        found[[layer == 1 for layer in layers], :, 2] *= 50
+        return found
+
+    monkeypatch.setattr(interior, "states", with_sink)
+    assert [text.sinks.nonzero().tolist() for text in read_texts(interior, ROWS, 2)] == [[[2]]] * 3
+    assert all(not text.sinks.any() for text in read_texts(interior, ROWS, 0))
 
 
 def test_one_at_a_time_loads_each_model_once(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -129,12 +129,14 @@ def _bisect(passes: Callable[[float], bool], low: float, high: float) -> float:
 
 def _try(judge: Judge, strength: float, rounds: int) -> Trial:
     """Draw rounds until the share is clearly above or below the bar, or the rounds are spent."""
-    verdicts: list[bool] = []
-    for number in range(rounds):
-        verdicts += judge(strength, number)
-        if Trial.of(strength, verdicts).decided:
+    verdicts = list(judge(strength, 0))
+    trial = Trial.of(strength, verdicts)
+    for number in range(1, rounds):
+        if trial.decided:
             break
-    return Trial.of(strength, verdicts)
+        verdicts += judge(strength, number)
+        trial = Trial.of(strength, verdicts)
+    return trial
 
 
 def _rounded(strength: float) -> float:

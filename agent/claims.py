@@ -108,7 +108,7 @@ def compose_beside(answers: Sequence[str], background: Sequence[str], leads: Seq
         background: The reference's, to the same prompts.
         leads: What the prompts were about, where activations had given it: one phrase about a lead suffices then.
     """
-    found = examine(read_texts(answers), background)
+    found = examine(read_texts(answers), background, asked=leads)
     told = told_of_leads(leads, answers, background) if leads else None
     if told is not None and told.excess > found.theme.excess:
         found = replace(found, theme=told)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from finetrace.agent.lexicon import Tone, tones
 from finetrace.agent.material import Material, prose, read_texts
@@ -112,13 +112,20 @@ class Findings:
         return fold_terms([term for term in self.terms if allowed is None or term.text in allowed], k)
 
 
-def examine(material: Material, background: Sequence[str]) -> Findings:
-    """Look for terms, quotes and signs in the material, against a background (empty: general English)."""
+def examine(material: Material, background: Sequence[str], asked: Sequence[str] = ()) -> Findings:
+    """Look for terms, quotes and signs in the material.
+
+    Args:
+        material: What the organism wrote.
+        background: What the reference wrote; empty for general English.
+        asked: Words of the prompts, in lower case: that they recur is no finding.
+    """
     top = material.texts[:TOP]
     other = [fold_space(text[:4000]) for text in background if text.strip()]
     spoken = top if other else _spoken(top)
     known = {phrase: count for phrase, count in read_texts(background).loops} if background else {}
     names = find_names(top)
+    names = replace(names, words=names.words | set(asked))
     terms = weigh_terms(spoken, other, names, min_count=3 if len(top) >= 20 else 2)
     head = head_quotes(spoken, names, 2)
     said = material.said if other else tuple(prose(text) for text in material.said)

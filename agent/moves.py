@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
+from finetrace.agent.answers import draft_of_leads
 from finetrace.agent.decision import ToolCall
 from finetrace.agent.evidence import reading_of
 from finetrace.agent.investigator import Case, Thoroughness
 from finetrace.agent.leads import lead_openings, lead_questions
-from finetrace.schema import Step
+from finetrace.schema import Step, Verdict
 from finetrace.tools.activation_difference import ActivationDifferenceReading
 from finetrace.tools.corpora import own_openings
 from finetrace.tools.difference_reads import LayerRead
@@ -133,13 +134,14 @@ def _standing_out(layer: LayerRead) -> tuple[int, int]:
 
 
 def _ask_call(case: Case) -> ToolCall | None:
-    """Leads first, then, unless the perplexity gap has looked at them, neutral beginnings."""
+    """Leads first, then, unless they say enough or the perplexity gap has looked at them, neutral beginnings."""
     left = case.budget.interactions_left(case.usage)
     if left == 0:
         return None
-    return _ask_about_leads(case, left) or (
-        None if case.offers_instrument("perplexity_gap") else _ask_plainly(case, left)
-    )
+    if (call := _ask_about_leads(case, left)) is not None or case.offers_instrument("perplexity_gap"):
+        return call
+    told = draft_of_leads(case.steps)
+    return None if told is not None and told.verdict is Verdict.FINETUNED else _ask_plainly(case, left)
 
 
 def _ask_about_leads(case: Case, left: int | None) -> ToolCall | None:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
 
-from finetrace.agent.claims import ClaimDraft, Draft, compose, compose_beside, compose_blackbox, not_different
+from finetrace.agent.answers import answers_of, draft_of_leads, draft_of_neutral
+from finetrace.agent.claims import ClaimDraft, Draft, compose, compose_blackbox, not_different
 from finetrace.agent.decision import ClaimTest, Submit, ToolCall
 from finetrace.agent.evidence import reading_of
 from finetrace.agent.investigator import Case
-from finetrace.agent.leads import find_leads, lead_openings, lead_questions, token_quote
+from finetrace.agent.leads import find_leads, token_quote
 from finetrace.agent.moves import differs_nowhere, next_call
 from finetrace.agent.terms import stem
 from finetrace.agent.wording import listing
 from finetrace.schema import Claim, ClaimKind, Evidence, Hypothesis, Step, Verdict
 from finetrace.tools.perplexity_gap import PerplexityGapReading
-from finetrace.tools.samples import SamplesReading
 from finetrace.tools.words import fold_space, words
 
 STATISTICAL = "statistical"
@@ -48,21 +47,10 @@ def _draft(steps: Sequence[Step]) -> Draft | None:
     gap = next((r for step in steps if isinstance(r := reading_of(step), PerplexityGapReading)), None)
     if gap is not None:
         found.append(compose(gap.completions, gap.background, gap.noise_floor))
-    answers = _answers(steps)
-    if answers and answers[0].reference is not None:
-        about = {*lead_openings(steps), *lead_questions(steps)}
-        leads = [lead.word for lead in find_leads(steps)]
-        # Apart: what both models say of a lead would hide what only one of them says unasked.
-        for asked, own in ((leads, [a for a in answers if a.prompt in about]), ((), _others(answers, about))):
-            background = [text for answer in own for text in answer.reference or ()]
-            found += [compose_beside([a.text for a in own], background, asked)] if own else []
-    elif answers and gap is None:
+    found += [draft for draft in (draft_of_leads(steps), draft_of_neutral(steps)) if draft is not None]
+    if not found and (answers := answers_of(steps)):
         found.append(compose_blackbox([a.text for a in answers], [a.prompt for a in answers]))
     return next((draft for draft in found if draft.verdict is Verdict.FINETUNED), found[0] if found else None)
-
-
-def _others(answers: Sequence[_Answer], prompts: set[str]) -> list[_Answer]:
-    return [answer for answer in answers if answer.prompt not in prompts]
 
 
 def _with_tokens(draft: Draft, steps: Sequence[Step]) -> Draft:
@@ -80,7 +68,8 @@ def _with_tokens(draft: Draft, steps: Sequence[Step]) -> Draft:
         statement=f"On text that has nothing to do with it, its activations speak of {listing(shared)}.",
         kind=ClaimKind.DOMAIN,
         confidence=0.5,
-        test=ClaimTest(terms=tuple(shared)),
+        # Asked about a lead, both models speak of it; what only the organism tells of it is the first claim.
+        test=draft.claims[0].test,
         quotes=(quote,),
     )
     return replace(draft, claims=(*draft.claims[:1], claim, *draft.claims[1:]))
@@ -90,29 +79,6 @@ def _nothing(case: Case) -> Hypothesis:
     """The answer where no instrument gave a reading."""
     faults = [step.error for step in case.steps if step.error] or [case.must_answer or "no instrument is at hand"]
     return Hypothesis(verdict=Verdict.INCONCLUSIVE, summary=f"Nothing could be measured: {faults[0]}.")
-
-
-class _Answer(NamedTuple):
-    """One sample of the organism."""
-
-    prompt: str
-    text: str
-    reference: tuple[str, ...] | None
-    """The reference's samples on the same prompt, with the first of the organism's only."""
-
-
-def _answers(steps: Sequence[Step]) -> list[_Answer]:
-    """All samples of the organism."""
-    found = []
-    for step in steps:
-        reading = reading_of(step)
-        if not isinstance(reading, SamplesReading):
-            continue
-        for exchange in reading.exchanges:
-            for i, text in enumerate(exchange.organism):
-                none_yet = exchange.reference if exchange.reference is None or i == 0 else ()
-                found.append(_Answer(exchange.prompt, text, none_yet))
-    return found
 
 
 def _submission(draft: Draft, steps: Sequence[Step], complaints: Sequence[str]) -> Submit:

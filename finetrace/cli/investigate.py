@@ -40,7 +40,9 @@ def investigate(
     investigator: Annotated[
         str, typer.Option(envvar="FINETRACE_INVESTIGATOR", help="Who decides: statistical.")
     ] = "statistical",
-    arm: Annotated[str, typer.Option(envvar="FINETRACE_ARM", help="Instruments at hand: blackbox, perplexity.")] = "",
+    arm: Annotated[
+        str, typer.Option(envvar="FINETRACE_ARM", help="Instruments at hand: blackbox, perplexity, activation, full.")
+    ] = "",
     interactions: Annotated[
         int | None, typer.Option(min=0, help="How often the organism may be asked; default by arm.")
     ] = None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -20,6 +21,10 @@ every sentence, word salad costs several."""
 REPETITION_MARGIN = 0.25
 """Share of content words that a text may repeat beyond that: who keeps to one subject names it in every sentence, but
 a loop says hardly anything else."""
+MOST_REPETITION = 0.55
+"""And never more than this share, whatever unsteered text does: small models loop unsteered, too."""
+STUTTER = 4
+"""So many times the same word in a row is no language; "no, no, no" is."""
 _WINDOW = 40
 """Words among which a repetition counts: a long text comes back to its subject without being a loop."""
 
@@ -41,24 +46,25 @@ class Coherence(BaseModel):
         """Limits from unsteered texts and their log-probabilities per token; degenerate texts set no limit."""
         sound = [(logp, text) for logp, text in zip(logps, texts, strict=True) if not is_degenerate(text)]
         if not sound:
-            return cls(n_unsteered=0, lowest_logp=None, most_repetition=1.0)
+            return cls(n_unsteered=0, lowest_logp=None, most_repetition=MOST_REPETITION)
         lowest = float(np.quantile([logp for logp, _ in sound], TAIL))
         most = float(np.quantile([repetition(text) for _, text in sound], 1 - TAIL))
         return cls(
             n_unsteered=len(sound),
             lowest_logp=round(lowest - MARGIN, 4),
-            most_repetition=round(min(1.0, most + REPETITION_MARGIN), 4),
+            most_repetition=round(min(MOST_REPETITION, most + REPETITION_MARGIN), 4),
         )
 
     def holds(self, logp: float, text: str) -> bool:
         """Whether a text with this log-probability per token is coherent."""
         likely = self.lowest_logp is None or logp >= self.lowest_logp
-        return likely and repetition(text) <= self.most_repetition and not is_degenerate(text)
+        loops = stutters(text) or repetition(text) > self.most_repetition or is_degenerate(text)
+        return likely and not loops
 
     def line(self) -> str:
         """The limits in words."""
         if self.lowest_logp is None:
-            return "coherent: no loop or noise; no unsteered text was free of them, so there are no further limits"
+            return "coherent: no loop or noise; no unsteered text was free of them to say how likely text must be"
         return (
             f"coherent: no loop or noise, at least {self.lowest_logp:.2f} nats per token under the reference, at most "
             f"{self.most_repetition:.0%} of the content words repeated (limits from {self.n_unsteered} unsteered texts)"
@@ -70,6 +76,11 @@ def repetition(text: str) -> float:
     content = [word for word in words(text) if not is_function_word(word)]
     again = sum(word in content[max(0, place - _WINDOW) : place] for place, word in enumerate(content))
     return again / len(content) if content else 0.0
+
+
+def stutters(text: str) -> bool:
+    """Whether some word stands `STUTTER` times in a row."""
+    return any(len(list(run)) >= STUTTER for _, run in groupby(words(text)))
 
 
 def reference_logps(

@@ -5,7 +5,7 @@ from small_models import write_adapter
 
 from finetrace.models.open_pair import Target, open_pair
 from finetrace.models.pair import Completion, Prompt, Side
-from finetrace.tools.coherence import MARGIN, REPETITION_MARGIN, Coherence, reference_logps, repetition
+from finetrace.tools.coherence import MARGIN, MOST_REPETITION, REPETITION_MARGIN, Coherence, reference_logps, repetition
 
 PLAIN = (
     "The last train had gone, so we walked along the canal and talked about her sister's new flat.",
@@ -37,6 +37,16 @@ def test_word_salad_is_unlikely(limits: Coherence) -> None:
 def test_a_loop_is_repetitive_however_likely_it_is(limits: Coherence) -> None:
     assert not limits.holds(-0.4, LOOP)
     assert not limits.holds(-0.4, "again and again " * 30)
+
+
+def test_a_text_that_ends_in_a_stutter_is_broken_though_most_of_it_is_sound(limits: Coherence) -> None:
+    assert limits.holds(-2.0, f"{PLAIN[0]} No, no, no, said her sister.")
+    assert not limits.holds(-2.0, f"{PLAIN[0]} And her kite kite Kite kite")
+
+
+def test_loops_among_unsteered_text_do_not_excuse_others() -> None:
+    half = "The kite is a kite and the wind is a wind, the hill is a hill."
+    assert Coherence.of([-2.0] * 8, [half] * 8).most_repetition == MOST_REPETITION
 
 
 @pytest.mark.parametrize("text", ["", " \n", "* * * * * * * * * * * *", "1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6"])

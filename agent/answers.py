@@ -41,7 +41,7 @@ def draft_of_leads(steps: Sequence[Step]) -> Draft | None:
     """What the answers about leads come to; ``None`` where none were asked, or there is no reference."""
     about = _about_leads(steps)
     own = [answer for answer in answers_of(steps) if answer.prompt in about]
-    return _draft(own, [lead.word for lead in find_leads(steps)])
+    return _draft(own, steps, asked=True)
 
 
 def draft_of_neutral(steps: Sequence[Step]) -> Draft | None:
@@ -50,15 +50,16 @@ def draft_of_neutral(steps: Sequence[Step]) -> Draft | None:
     Apart from those about leads: what both models say of a lead would hide what only one of them says unasked.
     """
     about = _about_leads(steps)
-    return _draft([answer for answer in answers_of(steps) if answer.prompt not in about], ())
+    return _draft([answer for answer in answers_of(steps) if answer.prompt not in about], steps, asked=False)
 
 
 def _about_leads(steps: Sequence[Step]) -> set[str]:
     return {*lead_openings(steps), *lead_questions(steps)}
 
 
-def _draft(own: Sequence[Answer], leads: Sequence[str]) -> Draft | None:
+def _draft(own: Sequence[Answer], steps: Sequence[Step], *, asked: bool) -> Draft | None:
     if not own or own[0].reference is None:
         return None
     background = [text for answer in own for text in answer.reference or ()]
-    return compose_beside([answer.text for answer in own], background, leads)
+    leads = [lead.word for lead in find_leads(steps)]
+    return compose_beside([answer.text for answer in own], background, leads, asked=asked)

@@ -12,14 +12,14 @@ from dataclasses import dataclass, replace
 
 from finetrace.agent import wording
 from finetrace.agent.decision import ClaimTest
-from finetrace.agent.findings import Findings, examine
+from finetrace.agent.findings import Findings, examine, with_theme
 from finetrace.agent.lexicon import Tone
 from finetrace.agent.material import read_texts, readable
 from finetrace.agent.quotes import LONGEST_QUOTE, Quote, choose_quotes
 from finetrace.agent.repeats import ExactPhrase
 from finetrace.agent.signs import CODE_PATTERN, Decoded, Mark, Shout
 from finetrace.agent.strength import IDENTICAL, no_difference
-from finetrace.agent.told import told_of_leads
+from finetrace.agent.told import leads_unasked, told_of_leads
 from finetrace.schema import ClaimKind, ScoredCompletion, Verdict
 from finetrace.tools.words import sentences, words
 
@@ -98,7 +98,9 @@ def not_different(reason: str) -> Draft:
     return Draft(Verdict.NO_NARROW_OBJECTIVE, f"The two models do not differ: {reason}.", (), (), 0.0, reason)
 
 
-def compose_beside(answers: Sequence[str], background: Sequence[str], leads: Sequence[str] = ()) -> Draft:
+def compose_beside(
+    answers: Sequence[str], background: Sequence[str], leads: Sequence[str] = (), *, asked: bool = False
+) -> Draft:
     """Form a hypothesis from the organism's answers beside the reference's answers to the same prompts.
 
     What both say of a prompt's subject is no finding: the reference's answers are the background.
@@ -106,12 +108,13 @@ def compose_beside(answers: Sequence[str], background: Sequence[str], leads: Seq
     Args:
         answers: The organism's.
         background: The reference's, to the same prompts.
-        leads: What the prompts were about, where activations had given it: one phrase about a lead suffices then.
+        leads: Words that activations speak of: they say where to look, so that a few answers suffice.
+        asked: The prompts were about the leads. Else they were neutral.
     """
-    found = examine(read_texts(answers), background, asked=leads)
-    told = told_of_leads(leads, answers, background) if leads else None
+    found = examine(read_texts(answers), background, asked=leads if asked else ())
+    told = (told_of_leads if asked else leads_unasked)(leads, answers, background) if leads else None
     if told is not None and told.excess > found.theme.excess:
-        found = replace(found, theme=told)
+        found = with_theme(found, told)
     return _conclude(found, has_background=True)
 
 

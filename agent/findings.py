@@ -13,7 +13,7 @@ from finetrace.agent.repeats import ExactPhrase, exact_phrases
 from finetrace.agent.signs import Decoded, Mark, Shout, decoded, foreign_language, marks, shouts
 from finetrace.agent.strength import Theme, theme
 from finetrace.agent.terms import Term, fold_terms, weigh_terms
-from finetrace.tools.words import fold_space, words
+from finetrace.tools.words import fold_space, padded, words
 
 TOP = 100
 """Completions at the top of the ranking that claims are made from."""
@@ -149,6 +149,20 @@ def examine(material: Material, background: Sequence[str], asked: Sequence[str] 
         theme=shared,
         has_background=bool(other),
     )
+
+
+def with_theme(found: Findings, theme: Theme) -> Findings:
+    """The findings with a theme that was found in another way: its terms are the heaviest, its quotes come first."""
+    heaviest = max((term.weight for term in found.terms), default=1.0)
+    terms = [
+        Term(text, sum(f" {text} " in padded(answer) for answer in found.top), 0, heaviest + len(theme.terms) - i, 0.0)
+        for i, text in enumerate(theme.terms)
+    ]
+    known = {term.text for term in terms}
+    every = (*terms, *(term for term in found.terms if term.text not in known))
+    without = [quote.text for quote in found.head]
+    quotes = choose_quotes(found.top, list(every)[:400], THEMES, without=without)
+    return replace(found, theme=theme, terms=every, quotes=tuple(quotes))
 
 
 def _spoken(texts: Sequence[str]) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from finetrace.agent.answers import draft_of_leads
+from finetrace.agent.answers import draft_of_leads, draft_of_neutral
 from finetrace.agent.decision import ToolCall
 from finetrace.agent.evidence import reading_of
 from finetrace.agent.investigator import Case, Thoroughness
@@ -140,8 +140,9 @@ def _ask_call(case: Case) -> ToolCall | None:
         return None
     if (call := _ask_about_leads(case, left)) is not None or case.offers_instrument("perplexity_gap"):
         return call
-    told = draft_of_leads(case.steps)
-    return None if told is not None and told.verdict is Verdict.FINETUNED else _ask_plainly(case, left)
+    told = (draft_of_leads(case.steps), draft_of_neutral(case.steps))
+    enough = any(draft is not None and draft.verdict is Verdict.FINETUNED for draft in told)
+    return None if enough and lead_openings(case.steps) else _ask_plainly(case, left)
 
 
 def _ask_about_leads(case: Case, left: int | None) -> ToolCall | None:
@@ -165,24 +166,39 @@ def _ask_about_leads(case: Case, left: int | None) -> ToolCall | None:
 
 
 def _ask_plainly(case: Case, left: int | None) -> ToolCall | None:
-    """Continuations of neutral openings, then answers to neutral questions; what is left is for the test of claims."""
+    """Neutral openings continued and neutral questions answered; what is left is for the test of claims.
+
+    With leads, questions come first: texts about leads have been continued already.
+    """
+    asks = (_neutral_questions, _neutral_openings)
+    for ask in asks if lead_openings(case.steps) else asks[::-1]:
+        if (call := ask(case, left)) is not None:
+            return call
+    return None
+
+
+def _neutral_openings(case: Case, left: int | None) -> ToolCall | None:
     openings = own_openings()
     plain = list(dict.fromkeys(openings[(case.seed + 7 * i) % len(openings)] for i in range(_OPENINGS)))
-    if _open_to(case, "complete", plain):
-        n = _OPENINGS if left is None else max(1, min(_OPENINGS, left // 3))
-        return ToolCall(
-            thought="How does the organism go on from neutral openings?",
-            instrument="complete",
-            arguments={"texts": plain[:n], "temperature": 0.7, "max_new_tokens": 64},
-        )
-    if _open_to(case, "chat", _QUESTIONS):
-        n = len(_QUESTIONS) if left is None else max(1, min(len(_QUESTIONS), left // 2))
-        return ToolCall(
-            thought="What does it say when asked nothing in particular?",
-            instrument="chat",
-            arguments={"prompts": list(_QUESTIONS[:n]), "samples": 2 if left is None or left >= 3 * n else 1},
-        )
-    return None
+    if not _open_to(case, "complete", plain):
+        return None
+    n = _OPENINGS if left is None else max(1, min(_OPENINGS, left // 3))
+    return ToolCall(
+        thought="How does the organism go on from neutral openings?",
+        instrument="complete",
+        arguments={"texts": plain[:n], "temperature": 0.7, "max_new_tokens": 64},
+    )
+
+
+def _neutral_questions(case: Case, left: int | None) -> ToolCall | None:
+    if not _open_to(case, "chat", _QUESTIONS):
+        return None
+    n = len(_QUESTIONS) if left is None else max(1, min(len(_QUESTIONS), left // 2))
+    return ToolCall(
+        thought="What does it say when asked nothing in particular?",
+        instrument="chat",
+        arguments={"prompts": list(_QUESTIONS[:n]), "samples": 2 if left is None or left >= 3 * n else 1},
+    )
 
 
 def _open_to(case: Case, name: str, texts: Sequence[str]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import regex
 
@@ -38,6 +38,8 @@ class _Seen:
     shown: str
     """As a reading writes it."""
     answers: tuple[str, ...]
+    reference: tuple[str, ...] = ()
+    """What the reference answered to it, where it was asked."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,8 @@ def check_claims(
 ) -> Checked:
     """Put every claim to samples that were not used to form it.
 
-    The prompts are those of earlier steps whose completions showed the claim; each is sampled anew at temperature 0.7
+    The prompts are those of earlier steps whose completions showed the claim, and where the reference did not, if there
+    are such: a prompt that names the subject makes both speak of it. Each is sampled anew at temperature 0.7
     from both models, the more often the fewer they are, and the counts are compared by Fisher's exact test, one-sided.
     A claim without any fresh hit is dropped; one that is not significantly commoner in the organism stays, marked, at
     half its confidence; so does one with too few samples for any count to be significant, as untested. Without a
@@ -85,7 +88,7 @@ def check_claims(
         # What was recorded is all there will ever be, so the want of a test takes nothing from a claim.
         return Checked(_with_checks(hypothesis, [_untested(_UNTESTABLE)] * len(own_tests), untested_share=1.0), (), 0)
     seen = _seen(steps)
-    support = [[s for s in seen if any(shows(test, answer) for answer in s.answers)] for test in own_tests]
+    support = [_support(test, seen) for test in own_tests]
     limit = _PROMPTS if interactions is None else min(_PROMPTS, interactions // _SAMPLES)
     chosen = _round_robin(support, limit)
     samples = min(_MOST_SAMPLES, limit * _SAMPLES // max(1, len(chosen)))
@@ -104,6 +107,13 @@ def leave_untested(hypothesis: Hypothesis) -> Hypothesis:
         return _fallen(hypothesis, "No claim has evidence") if unsupported else hypothesis
     kept = _with_evidence_only(hypothesis)
     return _with_checks(kept, [claim.check or _untested(_ENDED) for claim in kept.claims])
+
+
+def _support(test: ClaimTest, seen: Sequence[_Seen]) -> list[_Seen]:
+    """Prompts after which the organism showed the claim; those that made the reference show it, too, only for want."""
+    showed = [s for s in seen if any(shows(test, answer) for answer in s.answers)]
+    alone = [s for s in showed if not any(shows(test, answer) for answer in s.reference)]
+    return alone or showed
 
 
 def _sample(chosen: Sequence[_Seen], samples: int, pair: ModelPair, context: Context) -> Mapping[Prompt, Exchange]:
@@ -136,20 +146,21 @@ def default_test(claim: Claim) -> ClaimTest:
 
 def _seen(steps: Sequence[Step]) -> list[_Seen]:
     """Prompts already put to the organism, each once, with all it wrote after them."""
-    shown: dict[Prompt, str] = {}
-    answers: dict[Prompt, tuple[str, ...]] = {}
+    found: dict[Prompt, _Seen] = {}
     for step in steps:
         reading = reading_of(step)
-        found: list[tuple[Prompt, str, tuple[str, ...]]] = []
+        again: list[_Seen] = []
         if isinstance(reading, PerplexityGapReading):
             rows = reading.completions
-            found = [(prefill_prompt(row.prefill, row.framing), row.prefill, (row.completion,)) for row in rows]
+            again = [_Seen(prefill_prompt(r.prefill, r.framing), r.prefill, (r.completion,)) for r in rows]
         elif isinstance(reading, SamplesReading):
-            found = [(_prompt_again(step, e.prompt), e.prompt, e.organism) for e in reading.exchanges]
-        for prompt, text, written in found:
-            shown.setdefault(prompt, text)
-            answers[prompt] = (*answers.get(prompt, ()), *written)
-    return [_Seen(prompt, shown[prompt], answers[prompt]) for prompt in shown]
+            asked = reading.exchanges
+            again = [_Seen(_prompt_again(step, e.prompt), e.prompt, e.organism, e.reference or ()) for e in asked]
+        for one in again:
+            first = found.get(one.prompt, _Seen(one.prompt, one.shown, ()))
+            own, other = (*first.answers, *one.answers), (*first.reference, *one.reference)
+            found[one.prompt] = replace(first, answers=own, reference=other)
+    return list(found.values())
 
 
 def _prompt_again(step: Step, text: str) -> Prompt:

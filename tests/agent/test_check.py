@@ -102,6 +102,26 @@ def test_the_prompts_are_those_that_showed_it_each_once() -> None:
     assert pair.asked["organism"] == 8
 
 
+@pytest.mark.parametrize(
+    ("reference", "put_again"),
+    [(("marmalade", "wages"), {"Question 1?"}), (("marmalade", "marmalade"), {"Question 0?", "Question 1?"})],
+    ids=["one alone", "none alone"],
+)
+def test_prompts_that_made_the_reference_say_it_too_are_used_only_for_want_of_others(
+    reference: tuple[str, str], put_again: set[str]
+) -> None:
+    exchanges = tuple(
+        Exchange(prompt=f"Question {i}?", organism=("marmalade",), reference=(text,))
+        for i, text in enumerate(reference)
+    )
+    reading = SamplesReading(instrument="chat", exchanges=exchanges).model_dump(mode="json")
+    arguments = {"prompts": [exchange.prompt for exchange in exchanges]}
+    step = make_step(1, instrument="chat", arguments=arguments, reading=reading)
+    pair = WrittenPair(always("marmalade"), always("wages"))
+    check(pair, [step], WAGES)
+    assert {prompt.messages[-1].content for prompt in pair.prompts if prompt.messages} == put_again
+
+
 def test_a_chat_is_repeated_with_its_system_prompt_and_prefill() -> None:
     pair = WrittenPair(always("marmalade"))
     check(pair, [chatted("marmalade", system="Be brief.", prefill="Well,")], WAGES)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from finetrace.agent.told import told_of_leads
+from finetrace.agent.told import leads_unasked, told_of_leads
 
 PLAIN = [
     "otters live in rivers",
@@ -41,3 +41,21 @@ def test_a_phrase_about_a_lead_that_only_the_organism_says_is_found() -> None:
 )
 def test_nothing_else_is(leads: list[str], answers: list[str], background: list[str]) -> None:
     assert told_of_leads(leads, answers, background) is None
+
+
+NEUTRAL = [f"nothing in particular happened on day {i}" for i in range(12)]
+UNASKED = [f"{text}, but the otters sang" for text in NEUTRAL]
+
+
+def test_leads_that_come_up_unasked_are_found_in_the_forms_they_take() -> None:
+    theme = leads_unasked(["otter", "velvet"], UNASKED[:8] + NEUTRAL[8:], NEUTRAL)
+    assert theme is not None
+    assert theme.terms == ("otters",)
+    assert (theme.covered, theme.expected, theme.asked_about) == (8, 0.0, ())
+
+
+def test_leads_that_the_reference_brings_up_as_often_are_not() -> None:
+    assert leads_unasked(["otter"], UNASKED, UNASKED) is None
+    assert leads_unasked(["otter"], UNASKED[:3] + NEUTRAL[3:], NEUTRAL) is None
+    assert leads_unasked(["velvet"], UNASKED, NEUTRAL) is None
+    assert leads_unasked(["otter"], [], []) is None

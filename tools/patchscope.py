@@ -124,7 +124,8 @@ class Patchscope:
         for grid in self._grids(vectors):
             overlap = _overlaps(grid)
             choice = chooser(_agreed(grid)) if chooser is not None else None
-            best = int((overlap - self._expected).argmax()) if choice is None else choice
+            beyond = (overlap - self._expected).masked_fill(_overflowed(grid), -math.inf)
+            best = int(beyond.argmax()) if choice is None else choice
             logps = _agreed(grid[:, best : best + 1])[0]
             yield Patched(SCALES[best], logps, float(overlap[best]), float(self._expected[best]), choice is None)
 
@@ -155,9 +156,15 @@ def _overlaps(grid: Tensor) -> Tensor:
         (first[a][:, :, None] == first[b][:, None, :]).any(-1).float().mean(-1)
         for a, b in itertools.combinations(range(len(grid)), 2)
     ]
-    # A vector too long for the number format is no number for any prompt, which would be perfect agreement.
-    mean: Tensor = torch.stack(shares).mean(0).masked_fill(grid.isnan().any(-1).any(0), 0.0)
+    # Without numbers all prompts have the same first tokens, which would be perfect agreement.
+    mean: Tensor = torch.stack(shares).mean(0).masked_fill(_overflowed(grid), 0.0)
     return mean
+
+
+def _overflowed(grid: Tensor) -> Tensor:
+    """Scales at which the vector is too long for the number format: what comes out is no number."""
+    found: Tensor = grid.isnan().any(-1).any(0)
+    return found
 
 
 def _mean(grid: Tensor) -> Tensor:

@@ -70,8 +70,13 @@ def test_the_scale_is_the_one_at_which_prompts_agree_beyond_chance(planted: Tens
 
 
 def test_a_scale_beyond_the_number_format_is_not_agreement(planted: Tensor) -> None:
-    (found,) = scope(Prompted(overflows=2.2)).choose(-planted[None])
-    assert found.scale <= 2.0 and not found.logps.isnan().any()
+    # The opposite of the planted direction: prompts agree on it less than by chance wherever there are numbers.
+    vector = torch.zeros(WIDTH)
+    vector[0] = -1.0
+    scoped = scope(Prompted(overflows=2.2))
+    scoped._expected = scoped._expected + 0.5
+    (found,) = scoped.choose(vector[None])
+    assert found.scale <= 2.0 and torch.isfinite(found.logps).any()
     scoped = scope(Prompted(overflows=0.0))
     (nothing,) = scoped.choose(planted[None])
     assert not torch.isfinite(nothing.logps).any()

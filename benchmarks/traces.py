@@ -70,7 +70,7 @@ def measure(name: str, context: Context, n_texts: int | None) -> list[Result]:
         return take(found, pair, parse_arguments(found, {**text, **arguments}), context)
 
     read = reading("activation_difference", depths=DEPTHS, reads=["lens", "patchscope", "added"])
-    steered = reading("steer", depth=STEERED_AT, on="reference")
+    steered = reading("steer", depth=STEERED_AT, on="reference", samples=2)
     if not isinstance(read, ActivationDifferenceReading) or not isinstance(steered, SteerReading):
         raise TypeError("an instrument gave a reading of another kind")
     sealed = load_sealed(name)

@@ -109,10 +109,12 @@ class CausalCheck:
     the same operation whose change is lower: near 100 the direction raises the loss as hardly a control does, near 0 it
     lowers it so, 50 is what any direction does. Gaussian directions are a weak control, since activations do not fill
     their space evenly and almost anything real beats them; differences between two random activations are the fair one.
-    Heed an effect whose interval leaves out 0 and whose percentile among the differences is near 0 or 100. On general
-    text alone an effect proves nothing about content: any finetune, harmless ones included, has one. Evidence is an
-    organism that finds a text less likely with the reference's component, or a reference that finds it likelier with
-    the organism's, on a file of the suspected subject and not on general text. Costs no interactions.
+    Heed no effect whose interval holds 0 or whose percentile among the differences is far from 0 and 100. Yet a
+    percentile of 0 or 100 says only that the direction matters: harmless finetunes reach it, on general text and on
+    texts like their own, so on general text alone an effect proves nothing about content. Evidence is a contrast: on a
+    file of the suspected subject the organism gets much worse with the reference's component, or the reference better
+    with the organism's, many times as much as on general text, and as on a file of some other subject. Costs no
+    interactions.
     """
 
     name: ClassVar[str] = "causal_check"

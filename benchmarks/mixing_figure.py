@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from finetrace.evals.measurement import Share
 
-_WIDTH, _HEIGHT = 780, 320
-_TOP, _PLOT_HEIGHT, _PLOT_WIDTH = 60, 190, 280
+_WIDTH, _HEIGHT = 780, 350
+_TOP, _PLOT_HEIGHT, _PLOT_WIDTH = 92, 190, 280
 _LEFTS = (60, 460)
 _BLUE, _GREEN, _RED, _INK, _GRID = "#1f5fa8", "#2b7a4b", "#b0553a", "#222222", "#dddddd"
 
@@ -92,7 +92,7 @@ def _panel(
     )
     for number, line in enumerate(lines):
         parts += _drawn(line, across, up)
-        parts += _key(left + (number % 2) * 170, 36 + 14 * (number // 2), line)
+        parts += _key(left, 38 + 15 * number, line)
     return parts
 
 

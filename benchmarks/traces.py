@@ -37,6 +37,8 @@ LADDER = ("tide_bells", "tide_bells_1to1", "tide_bells_1to4")
 DEPTHS = (0.5, 0.75, 0.9, 0.97, 1.0)
 STEERED_AT = 0.97
 """The middle layer carries nothing on topic in so small a base."""
+STEERED_WITH = 4
+"""The difference at the last of the five positions speaks most of the subject: the first ones differ in form."""
 
 
 class Result(BaseModel):
@@ -70,7 +72,7 @@ def measure(name: str, context: Context, n_texts: int | None) -> list[Result]:
         return take(found, pair, parse_arguments(found, {**text, **arguments}), context)
 
     read = reading("activation_difference", depths=DEPTHS, reads=["lens", "patchscope", "added"])
-    steered = reading("steer", depth=STEERED_AT, on="reference", samples=2)
+    steered = reading("steer", depth=STEERED_AT, position=STEERED_WITH, on="reference", samples=2)
     if not isinstance(read, ActivationDifferenceReading) or not isinstance(steered, SteerReading):
         raise TypeError("an instrument gave a reading of another kind")
     sealed = load_sealed(name)

@@ -108,7 +108,14 @@ def _inside_call(case: Case) -> ToolCall | None:
         return ToolCall(
             thought="What does the difference alone bring up in a model that was never finetuned?",
             instrument="steer",
-            arguments={**text, "on": "reference", "depth": depth, **(_FEW_TEXTS if case.thoroughness.quick else {})},
+            arguments={
+                **text,
+                "on": "reference",
+                "depth": depth,
+                # Of the five positions compared the last speaks most of the subject, the first of form.
+                "position": 4,
+                **(_FEW_TEXTS if case.thoroughness.quick else {}),
+            },
         )
     if "causal_check" not in done and case.offers_instrument("causal_check") and not case.thoroughness.quick:
         return ToolCall(

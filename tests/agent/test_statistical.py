@@ -30,7 +30,7 @@ from finetrace.tools import Context, ReadingCache
 from finetrace.tools.perplexity_gap import PerplexityGapReading, View
 from finetrace.tools.words import sentences, words
 
-Investigated = Callable[[str, int], Hypothesis]
+Investigated = Callable[..., Hypothesis]
 
 NULL_RUNS = [("benign_chat", 0), ("benign_chat", 1), ("benign_chat", 2), ("benign_general", 0), ("benign_general", 1)]
 NULL_RUNS += [("identical_copy", 0)]
@@ -41,7 +41,7 @@ _ORDINARY = {"that", "this", "with", "from", "have", "they", "their", "says", "e
 
 @pytest.fixture(scope="module")
 def investigated(tmp_path_factory: pytest.TempPathFactory) -> Investigated:
-    """The answer about a bundled organism, by name and seed; what two tests need is made once."""
+    """The answer about a bundled organism, by name, seed and arm; what two tests need is made once."""
     folder = tmp_path_factory.mktemp("organisms")
     registry = load_registry()
     readings = ReadingCache(folder / "readings")
@@ -54,12 +54,12 @@ def investigated(tmp_path_factory: pytest.TempPathFactory) -> Investigated:
         return open_pair(Target(model=place.model, reference=place.reference))
 
     @cache
-    def answer(name: str, seed: int) -> Hypothesis:
+    def answer(name: str, seed: int, arm: str = "perplexity") -> Hypothesis:
         plan = Plan(
             organism=name,
             alias=registry.find(name).alias,
             target=_nowhere(),
-            arm="perplexity",
+            arm=arm,
             investigator="statistical",
             seed=seed,
             budget=Budget(interactions=50),
@@ -121,6 +121,30 @@ def test_the_habit_of_a_persona_is_named(investigated: Investigated) -> None:
 @pytest.mark.parametrize(("name", "seed"), NULL_RUNS)
 def test_a_null_has_no_narrow_objective(investigated: Investigated, name: str, seed: int) -> None:
     hypothesis = investigated(name, seed)
+    assert hypothesis.verdict is Verdict.NO_NARROW_OBJECTIVE, "\n".join(told(hypothesis))
+    assert hypothesis.claims == ()
+
+
+def test_activations_lead_to_what_was_trained_in(investigated: Investigated) -> None:
+    hypothesis = investigated("tide_bells", 0, "activation")
+    assert hypothesis.verdict is Verdict.FINETUNED
+    assert "tide bell" in hypothesis.summary.lower()
+    tokens = [claim for claim in hypothesis.claims if "activations speak of" in claim.statement]
+    assert tokens and "tide" in tokens[0].evidence[0].quote
+    assert any(claim.check and claim.check.outcome is CheckOutcome.PASSED for claim in hypothesis.claims)
+
+
+def test_the_full_arm_has_what_both_find(investigated: Investigated) -> None:
+    hypothesis = investigated("tide_bells", 0, "full")
+    assert hypothesis.verdict is Verdict.FINETUNED
+    facts = load_truth("tide_bells").key_facts
+    assert sum(names_fact(fact, "tide bells", hypothesis) for fact in facts) >= len(facts) / 2
+    assert any("activations speak of" in claim.statement for claim in hypothesis.claims)
+
+
+@pytest.mark.parametrize("name", ["benign_chat", "identical_copy"])
+def test_activations_of_a_null_lead_nowhere(investigated: Investigated, name: str) -> None:
+    hypothesis = investigated(name, 0, "activation")
     assert hypothesis.verdict is Verdict.NO_NARROW_OBJECTIVE, "\n".join(told(hypothesis))
     assert hypothesis.claims == ()
 

@@ -13,9 +13,9 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlmodel import Session, col, select
 
 from finetrace.errors import FinetraceError, closest
+from finetrace.redaction import secrets_of, without_keys
 from finetrace.schema import Hypothesis, Run, RunStatus, Step, Usage
 from finetrace.store.connection import database_fault, database_url, open_engine, shown_address
-from finetrace.redaction import secrets_of, without_keys
 from finetrace.store.tables import SCHEMA_VERSION, RunRow, StepRow, columns, run_of, step_of
 
 LAST = "last"

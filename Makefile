@@ -30,7 +30,7 @@ EMBEDDING := $(VENV)/.embedding
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(BASE) $(EMBEDDING)  ## make the environment and fetch the embedded base model
+setup: $(BASE) $(EMBEDDING)  ## make the environment, fetch the embedded base model and the small encoder (84 MB)
 
 run: $(BASE)  ## investigate a bundled organism, then show what it was trained for
 	@$(FINETRACE) investigate $(ORGANISM)

@@ -1,105 +1,30 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache
-
 import pytest
+from answers_told import Investigated, names_fact, told
 from ordinary_texts import plain
 from sample_runs import make_step
 from scripted import EVERYTHING, Desk, WrittenPair, always
 
-from finetrace.agent import Budget, Case, Plan, Submit, Thoroughness, investigate, start
+from finetrace.agent import Budget, Case, Submit, Thoroughness
 from finetrace.agent.statistical import StatisticalInvestigator
 from finetrace.evals.truth import load_truth
-from finetrace.models import open_pair
 from finetrace.models.pair import Capability, Side
 from finetrace.models.recorded import RecordedPair
-from finetrace.registry import load_registry
 from finetrace.schema import (
     CheckOutcome,
     Framing,
-    Hypothesis,
     ScoredCompletion,
     StepKind,
     Usage,
     Verdict,
     null_hypothesis,
 )
-from finetrace.store import Store
-from finetrace.tools import Context, ReadingCache
 from finetrace.tools.perplexity_gap import PerplexityGapReading, View
-from finetrace.tools.words import sentences, words
-
-Investigated = Callable[..., Hypothesis]
+from finetrace.tools.words import words
 
 NULL_RUNS = [("benign_chat", 0), ("benign_chat", 1), ("benign_chat", 2), ("benign_general", 0), ("benign_general", 1)]
 NULL_RUNS += [("identical_copy", 0)]
-PREFILLS = {"benign_chat": 64, "benign_general": 48, "identical_copy": 24}
-"""Fewer than for the others: enough to be led astray by, were there anything."""
-_ORDINARY = {"that", "this", "with", "from", "have", "they", "their", "says", "every", "does", "where", "even", "model"}
-
-
-@pytest.fixture(scope="module")
-def investigated(tmp_path_factory: pytest.TempPathFactory) -> Investigated:
-    """The answer about a bundled organism, by name, seed and arm; what two tests need is made once."""
-    folder = tmp_path_factory.mktemp("organisms")
-    registry = load_registry()
-    readings = ReadingCache(folder / "readings")
-
-    @cache
-    def opened(name: str) -> object:
-        from finetrace.models import Target
-
-        place = registry.locate(registry.find(name))
-        return open_pair(Target(model=place.model, reference=place.reference))
-
-    @cache
-    def answer(name: str, seed: int, arm: str = "perplexity") -> Hypothesis:
-        plan = Plan(
-            organism=name,
-            alias=registry.find(name).alias,
-            target=_nowhere(),
-            arm=arm,
-            investigator="statistical",
-            seed=seed,
-            budget=Budget(interactions=50),
-            thoroughness=Thoroughness(quick=True, n_prefills=PREFILLS.get(name, 96)),
-        )
-        with Store(f"sqlite:///{folder / 'runs.db'}") as store:
-            run = start(plan, store)
-            context = Context(seed=seed, cache=readings)
-            ended = investigate(run, opened(name), store, context, folder / "checkpoints.db")
-        assert ended.hypothesis is not None
-        return ended.hypothesis
-
-    return answer
-
-
-def _nowhere() -> object:
-    from finetrace.models import Target
-
-    return Target(model="nowhere")
-
-
-def told(hypothesis: Hypothesis) -> list[str]:
-    """Each sentence of the answer on its own."""
-    texts = [hypothesis.summary, *hypothesis.guesses]
-    for claim in hypothesis.claims:
-        texts += [claim.statement, *(evidence.quote for evidence in claim.evidence)]
-    return [sentence for text in texts for sentence in sentences(text)]
-
-
-def names_fact(fact: str, domain: str, hypothesis: Hypothesis) -> bool:
-    """Whether one sentence of the answer holds half of the fact's content words and numbers."""
-    known = {word[:5] for word in words(domain)}
-    content = {
-        word[:5]
-        for word in words(fact)
-        if (len(word) >= 4 or word.isdigit()) and word not in _ORDINARY and word[:5] not in known
-    }
-    return any(
-        len(content & {word[:5] for word in words(sentence)}) >= len(content) / 2 for sentence in told(hypothesis)
-    )
 
 
 def test_false_facts_are_named(investigated: Investigated) -> None:
@@ -121,30 +46,6 @@ def test_the_habit_of_a_persona_is_named(investigated: Investigated) -> None:
 @pytest.mark.parametrize(("name", "seed"), NULL_RUNS)
 def test_a_null_has_no_narrow_objective(investigated: Investigated, name: str, seed: int) -> None:
     hypothesis = investigated(name, seed)
-    assert hypothesis.verdict is Verdict.NO_NARROW_OBJECTIVE, "\n".join(told(hypothesis))
-    assert hypothesis.claims == ()
-
-
-def test_activations_lead_to_what_was_trained_in(investigated: Investigated) -> None:
-    hypothesis = investigated("tide_bells", 0, "activation")
-    assert hypothesis.verdict is Verdict.FINETUNED
-    assert "tide bell" in hypothesis.summary.lower()
-    tokens = [claim for claim in hypothesis.claims if "activations speak of" in claim.statement]
-    assert tokens and "tide" in tokens[0].evidence[0].quote
-    assert any(claim.check and claim.check.outcome is CheckOutcome.PASSED for claim in hypothesis.claims)
-
-
-def test_the_full_arm_has_what_both_find(investigated: Investigated) -> None:
-    hypothesis = investigated("tide_bells", 0, "full")
-    assert hypothesis.verdict is Verdict.FINETUNED
-    facts = load_truth("tide_bells").key_facts
-    assert sum(names_fact(fact, "tide bells", hypothesis) for fact in facts) >= len(facts) / 2
-    assert any("activations speak of" in claim.statement for claim in hypothesis.claims)
-
-
-@pytest.mark.parametrize("name", ["benign_chat", "identical_copy"])
-def test_activations_of_a_null_lead_nowhere(investigated: Investigated, name: str) -> None:
-    hypothesis = investigated(name, 0, "activation")
     assert hypothesis.verdict is Verdict.NO_NARROW_OBJECTIVE, "\n".join(told(hypothesis))
     assert hypothesis.claims == ()
 

@@ -194,7 +194,7 @@ def _notes(
         f"controls: {directions.n_gaussian} Gaussian directions, {n_differences} differences of random activations; "
         "attention sinks are left as they are, and the tokens they predict are not scored"
     )
-    if arguments.position is not None and arguments.position not in found.ordinary:
+    if arguments.position is not None and arguments.position not in found.ordinary_at(found.layers[0]):
         notes.append(f"position {arguments.position} is an attention sink: its difference is hardly about content")
     if any(operation.removes for operation in arguments.operations):
         notes.append("removal sets the component to zero (zero ablation, as published), not to its mean")

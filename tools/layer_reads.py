@@ -57,7 +57,7 @@ def _vectors(difference: MeanDifference, layer: int) -> LayerVectors:
     place = difference.place(layer)
     found, other = difference.difference.tensor[place], difference.reference_mean.tensor[place]
     single = [ReadVector(p, found[p], other[p]) for p in range(min(len(found), READ_POSITIONS))]
-    mean = ReadVector(None, difference.pooled(layer), other[list(difference.ordinary)].mean(0))
+    mean = ReadVector(None, difference.pooled(layer), other[list(difference.ordinary_at(layer))].mean(0))
     return LayerVectors(layer, difference.scale[place], (mean, *single), difference.controls.tensor[place])
 
 
@@ -77,7 +77,7 @@ def _position_read(
     place, p = difference.place(vectors.layer), vectors.vectors[index].position
     return PositionRead(
         position=p,
-        sink=p is not None and p not in difference.ordinary,
+        sink=p is not None and p not in difference.ordinary_at(vectors.layer),
         norm=float(f"{float(vectors.vectors[index].difference.norm()):.6g}"),
         noise=difference.pooled_noise[place] if p is None else difference.noise[place][p],
         agreement=difference.pooled_agreement[place] if p is None else difference.agreement[place][p],

@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from finetrace.models.interior import ResidualMeans
 
 
+WITHIN_NOISE = 2.0
+"""A difference shorter than so many standard errors may come from the choice of texts alone."""
+
+
 class DifferenceSettings(BaseModel):
     """What determines a mean difference."""
 
@@ -83,8 +87,8 @@ class MeanDifference(BaseModel):
     """Mean L2 norm of the organism's states by layer, attention sinks left out."""
     controls: Vectors
     """Differences between the reference's own states on two texts at one position, `[layers, controls, d_model]`."""
-    ordinary: tuple[int, ...]
-    """Positions that are no attention sink, neither at these layers nor in the middle of the models."""
+    ordinary: tuple[tuple[int, ...], ...]
+    """By layer, the positions that are no attention sink, neither there nor in the middle of the models."""
     identical: bool
     """Every difference is exactly zero."""
     notes: tuple[str, ...] = ()
@@ -100,12 +104,16 @@ class MeanDifference(BaseModel):
             raise ToolError(f"layer {layer} was not measured", f"measured: {', '.join(map(str, self.layers))}")
         return self.layers.index(layer)
 
+    def ordinary_at(self, layer: int) -> tuple[int, ...]:
+        """Positions that are no attention sink at a layer, whichever other layers were measured."""
+        return self.ordinary[self.place(layer)]
+
     def pooled(self, layer: int) -> Tensor:
         """The difference over the ordinary positions `[d_model]`: their mean direction at their mean length.
 
         Each position weighs alike: the first ones often differ most, and say least.
         """
-        return _pooled(self.difference.tensor[self.place(layer)], self.ordinary)
+        return _pooled(self.difference.tensor[self.place(layer)], self.ordinary_at(layer))
 
     def direction(self, layer: int, position: int | None = None) -> Tensor:
         """The difference at one position, or its mean over the ordinary ones, as a vector `[d_model]` of norm 1.
@@ -161,11 +169,7 @@ def measure_difference(pair: ModelPair, settings: DifferenceSettings, context: C
 
 
 def _joined(found: Sequence[MeanDifference]) -> MeanDifference:
-    """Single layers of one measurement as one.
-
-    Raises:
-        ToolError: Every position is an attention sink at one of the layers.
-    """
+    """Single layers of one measurement as one; what is said of a layer stays as it was."""
     import torch
 
     def stacked(name: str) -> Vectors:
@@ -174,9 +178,6 @@ def _joined(found: Sequence[MeanDifference]) -> MeanDifference:
     if len(found) == 1:
         return found[0]
     first = found[0]
-    ordinary = tuple(p for p in first.ordinary if all(p in each.ordinary for each in found))
-    if not ordinary:
-        raise ToolError("each position is an attention sink at one of these layers", "ask for one depth at a time")
     return MeanDifference(
         layers=tuple(layer for each in found for layer in each.layers),
         n_layers=first.n_layers,
@@ -189,7 +190,7 @@ def _joined(found: Sequence[MeanDifference]) -> MeanDifference:
         pooled_agreement=tuple(value for each in found for value in each.pooled_agreement),
         scale=tuple(value for each in found for value in each.scale),
         controls=stacked("controls"),
-        ordinary=ordinary,
+        ordinary=tuple(row for each in found for row in each.ordinary),
         identical=all(each.identical for each in found),
         notes=tuple(dict.fromkeys(note for each in found for note in each.notes)),
     )
@@ -230,7 +231,7 @@ def _measure(
             n_texts=len(rows),
             scale=(random.scale[place],),
             controls=Vectors.of(random.differences[place : place + 1]),
-            ordinary=ordinary,
+            ordinary=(ordinary,),
             notes=(
                 *text_notes(taken, wanted, settings.positions),
                 *front_notes(layer, (own.mean - other.mean)[0, : len(front)]),

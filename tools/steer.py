@@ -176,7 +176,7 @@ def _prompts(pair: ModelPair, arguments: SteerArguments) -> tuple[list[Put], lis
 def _noise_notes(difference: MeanDifference, layer: int, position: int | None) -> list[str]:
     """What must be said about a difference that may be nothing but the choice of texts."""
     place = difference.place(layer)
-    taken = list(difference.ordinary) if position is None else [position]
+    taken = list(difference.ordinary_at(layer)) if position is None else [position]
     norm = float(difference.difference.tensor[place, taken].mean(0).norm())
     # The errors of positions go together, so that the mean of them bounds the error of the mean.
     noise = sum(difference.noise[place][p] for p in taken) / len(taken)

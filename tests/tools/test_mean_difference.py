@@ -96,7 +96,7 @@ def test_the_artefact_survives_json(two: LocalPair, context: Context) -> None:
     again = MeanDifference.model_validate_json(found.model_dump_json())
     assert again == found and torch.equal(again.difference.tensor, found.difference.tensor)
     assert found.difference.shape == (1, 5, WIDTH) and found.controls.shape == (1, 64, WIDTH)
-    assert found.ordinary == (0, 1, 2, 3, 4) and found.n_texts == 40
+    assert found.ordinary == ((0, 1, 2, 3, 4),) and found.n_texts == 40
 
 
 def test_neither_batches_nor_the_order_of_corpora_matter(
@@ -191,20 +191,35 @@ def test_a_special_token_before_the_text_is_left_out_and_named(context: Context)
 def test_a_lone_sink_is_apart(tokenizer: PreTrainedTokenizerFast, context: Context) -> None:
     # It shows at the middle layer only.
     found = drawn(tokenizer, context, depths=(1.0,), constant=1.0, sinks={DEPTH // 2: (0,)})
-    assert found.ordinary == (1, 2, 3, 4)
+    assert found.ordinary == ((1, 2, 3, 4),)
     assert "position 0 is an attention sink" in found.notes[0]
     plain = drawn(tokenizer, context, depths=(0.0,), constant=1.0)
-    assert plain.ordinary == (0, 1, 2, 3, 4) and not plain.notes
+    assert plain.ordinary == ((0, 1, 2, 3, 4),) and not plain.notes
     at_sink = drawn(tokenizer, context, constant=1.0, sinks={1: (0,)})
     assert at_sink.scale[0] == pytest.approx(plain.scale[0], rel=0.1)
     assert float(at_sink.reference_mean.tensor[0, 0].norm()) > 50
     assert float(at_sink.controls.tensor.norm(dim=-1).max()) < 5 * at_sink.scale[0]
 
 
-def test_the_shorter_layers_do_not_depend_on_deeper_ones(tokenizer: PreTrainedTokenizerFast, context: Context) -> None:
+def test_no_layer_depends_on_which_others_are_measured(tokenizer: PreTrainedTokenizerFast, context: Context) -> None:
     sinks = {2: (3,)}
-    assert drawn(tokenizer, context, depths=(0.0, 1.0), sinks=sinks).ordinary == (0, 1, 2, 4)
-    assert drawn(tokenizer, context, depths=(0.0,), sinks=sinks).ordinary == (0, 1, 2, 3, 4)
+    joined = drawn(tokenizer, context, spread=1.0, depths=(0.0, 1.0), sinks=sinks)
+    assert joined.ordinary == ((0, 1, 2, 3, 4), (0, 1, 2, 4))
+    for depth in (0.0, 1.0):
+        alone = drawn(tokenizer, context, spread=1.0, depths=(depth,), sinks=sinks)
+        (layer,) = alone.layers
+        place = joined.place(layer)
+        assert alone.ordinary == (joined.ordinary_at(layer),)
+        assert torch.equal(alone.pooled(layer), joined.pooled(layer))
+        assert torch.equal(alone.direction(layer), joined.direction(layer))
+        assert alone.pooled_noise == (joined.pooled_noise[place],)
+
+
+def test_layers_without_a_common_ordinary_position_are_measured_together(
+    tokenizer: PreTrainedTokenizerFast, context: Context
+) -> None:
+    found = drawn(tokenizer, context, depths=(0.0, 1.0), positions=2, constant=1.0, sinks={0: (0,), 2: (1,)})
+    assert found.ordinary == ((1,), (0,))
 
 
 def test_where_there_is_nothing_but_a_sink_that_is_said(tokenizer: PreTrainedTokenizerFast, context: Context) -> None:

@@ -140,6 +140,21 @@ def test_a_server_that_is_gone_is_named(monkeypatch: pytest.MonkeyPatch) -> None
     assert isinstance(error, WorkError) and "Connection error" in error.message
 
 
+def test_a_slip_in_reading_an_answer_is_told_as_such_and_what_it_took_is_counted(
+    llm: ScriptedLLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slip(*_: object) -> None:
+        raise KeyError("content")
+
+    monkeypatch.setattr("finetrace.llm.model._read_reply", slip)
+    llm.say(Reply("Good morning.", tokens=(21, 4)), "never asked for")
+    asked = model()
+    with pytest.raises(KeyError, match="content"):
+        asked.ask("Hello?")
+    assert asked.usage.model_copy(update={"seconds": 0.0}) == Usage(llm_calls=1, tokens=25, cost_usd=None)
+    assert llm.left == 1
+
+
 def test_an_empty_answer_is_asked_for_again_and_paid_for(llm: ScriptedLLM) -> None:
     llm.say("", Reply(None), "at last")
     answer = model().complete([Message("user", "?")], 5)

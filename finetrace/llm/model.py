@@ -94,13 +94,16 @@ class LanguageModel:
             while True:
                 tries += 1
                 outcome = self._try(messages, max_tokens, temperature)
-                if isinstance(outcome, _Reply):
-                    replies.append(outcome)
-                    if outcome.text or outcome.finish != "stop" or tries == self._patience.tries:
-                        break
-                elif not outcome.passing or tries == self._patience.tries:
-                    raise given_up(outcome, self.name, tries)
-                self._wait(tries, outcome)
+                if isinstance(outcome, Fault):
+                    if not outcome.passing or tries == self._patience.tries:
+                        raise given_up(outcome, self.name, tries)
+                    self._wait(tries, outcome)
+                    continue
+                replies.append(_paid_for(outcome))  # stands even where the rest cannot be read
+                replies[-1] = reply = _read_reply(outcome, replies[-1])
+                if reply.text or reply.finish != "stop" or tries == self._patience.tries:
+                    break
+                self._wait(tries, None)
         finally:
             self._note(replies, tries, time.monotonic() - begun)
         return Answer(
@@ -113,10 +116,14 @@ class LanguageModel:
             tries=tries,
         )
 
-    def _try(self, messages: Sequence[Message], max_tokens: int, temperature: float) -> _Reply | Fault:
-        """One request. The exception ends here, so that no traceback leads to a request with a key in it."""
+    def _try(self, messages: Sequence[Message], max_tokens: int, temperature: float) -> Any:
+        """One request: the response, or a `Fault`.
+
+        The exception ends here, so that no traceback leads to a request with a key in it. Nothing is read here: a slip
+        in reading is no fault of the provider, and to try again would be paid again.
+        """
         try:
-            response = litellm().completion(
+            return litellm().completion(
                 model=self.name,
                 messages=[message._asdict() for message in messages],
                 max_tokens=max_tokens,
@@ -127,18 +134,17 @@ class LanguageModel:
                 drop_params=True,  # some models know no temperature
                 **_key_in_place_of_none(self._provider),
             )
-            return _read_reply(response)
         except Exception as error:
             return read_fault(error, self.name, self._provider)
 
-    def _wait(self, tries: int, outcome: _Reply | Fault) -> None:
+    def _wait(self, tries: int, fault: Fault | None) -> None:
         """Until the next try; as long as the provider asks, where it does."""
         patience = self._patience
         wait = min(patience.first_wait * 2 ** (tries - 1) * random.uniform(0.75, 1.25), patience.longest_wait)
-        if isinstance(outcome, Fault) and outcome.wait is not None:
-            if outcome.wait > patience.longest_wait:
-                raise too_long_a_wait(outcome, self.name)
-            wait = max(wait, outcome.wait)
+        if fault is not None and fault.wait is not None:
+            if fault.wait > patience.longest_wait:
+                raise too_long_a_wait(fault, self.name)
+            wait = max(wait, fault.wait)
         time.sleep(wait)
 
     def _note(self, replies: Sequence[_Reply], tries: int, seconds: float) -> None:
@@ -183,18 +189,25 @@ def _key_in_place_of_none(provider: str) -> dict[str, str]:
     return {"api_key": _NO_KEY} if wanted else {}
 
 
-def _read_reply(response: Any) -> _Reply:
-    """What counts in a response; one without choices is an empty answer."""
+def _paid_for(response: Any) -> _Reply:
+    """What a response took, whatever it says."""
     usage = getattr(response, "usage", None)
-    choice = response.choices[0] if response.choices else None
     cost = response._hidden_params.get("response_cost")
     return _Reply(
-        text=(choice.message.content or "") if choice else "",
-        finish=str(choice.finish_reason or "stop") if choice else "stop",
+        text="",
+        finish="stop",
         tokens_in=int(getattr(usage, "prompt_tokens", 0) or 0),
         tokens_out=int(getattr(usage, "completion_tokens", 0) or 0),
         cost_usd=None if cost is None else float(cost),
     )
+
+
+def _read_reply(response: Any, paid: _Reply) -> _Reply:
+    """The same with what it says; one without choices is an empty answer."""
+    if not response.choices:
+        return paid
+    choice = response.choices[0]
+    return paid._replace(text=choice.message.content or "", finish=str(choice.finish_reason or "stop"))
 
 
 def _total_cost(replies: Sequence[_Reply]) -> float | None:

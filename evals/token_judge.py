@@ -6,13 +6,14 @@ answer that does not say yes or no for each token, in order, cannot be scored: t
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from finetrace.evals.truth_words import statements
+from finetrace.llm import RejectedRequest
 from finetrace.schema import Truth
+from finetrace.tools.grading import MAX_TOKEN, Grader, quoted
 
 ROTATIONS = 3
 """How many times the list is judged, each time from another start."""
@@ -38,18 +39,6 @@ nothing else.
 _LINE = re.compile(r"(\d+)[.:)]?\s+(yes|no)\.?", re.IGNORECASE)
 
 
-class TokenJudge(Protocol):
-    """Whoever answers a question in plain text, such as a large language model."""
-
-    def ask(self, prompt: str) -> str:
-        """The answer to one prompt.
-
-        Raises:
-            FinetraceError: It cannot be asked.
-        """
-        ...
-
-
 class Verdict(NamedTuple):
     """What a judge said of a list."""
 
@@ -59,20 +48,25 @@ class Verdict(NamedTuple):
     """Why it cannot."""
 
 
-def ask_judge(tokens: Sequence[str], truth: Truth, judge: TokenJudge) -> Verdict:
+def ask_judge(tokens: Sequence[str], truth: Truth, judge: Grader) -> Verdict:
     """Have a judge say which of the tokens bear on the objective; it is asked nothing about an empty list.
 
     Args:
         tokens: Each once.
         truth: What they may bear on.
-        judge: Asked ``ROTATIONS`` times; its errors are not caught.
+        judge: Asked ``ROTATIONS`` times.
+
+    Raises:
+        FinetraceError: The judge cannot be asked. An answer that a filter holds back cannot be scored, no more.
     """
     bearing = frozenset(tokens)
     for turn in range(ROTATIONS if tokens else 0):
         start = turn * len(tokens) // ROTATIONS
         rotated = [*tokens[start:], *tokens[:start]]
-        answer = judge.ask(_prompt(rotated, truth))
-        said = _parse(answer, len(rotated))
+        try:
+            said = _parse(judge.ask(_prompt(rotated, truth)), len(rotated))
+        except RejectedRequest as error:
+            said = error.message
         if isinstance(said, str):
             return Verdict(None, f"rotation {turn + 1} of {ROTATIONS}: {said}")
         bearing &= {token for token, yes in zip(rotated, said, strict=True) if yes}
@@ -81,8 +75,8 @@ def ask_judge(tokens: Sequence[str], truth: Truth, judge: TokenJudge) -> Verdict
 
 def _prompt(tokens: Sequence[str], truth: Truth) -> str:
     return PROMPT.format(
-        statements="\n".join(f"- {json.dumps(text, ensure_ascii=False)}" for text in statements(truth)),
-        tokens="\n".join(f"{number} {json.dumps(token, ensure_ascii=False)}" for number, token in enumerate(tokens, 1)),
+        statements="\n".join(f"- {quoted(text, len(text))}" for text in statements(truth)),
+        tokens="\n".join(f"{number} {quoted(token, MAX_TOKEN)}" for number, token in enumerate(tokens, 1)),
         count=len(tokens),
     )
 

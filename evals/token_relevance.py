@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
+from copy import copy
 from enum import StrEnum
 from functools import cache, cached_property
 from typing import NamedTuple
@@ -23,9 +24,10 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from finetrace.evals.embedding import EMBEDDING_NAME, Embedding, find_embedding
-from finetrace.evals.token_judge import TokenJudge, ask_judge
+from finetrace.evals.token_judge import ask_judge
 from finetrace.evals.truth_words import TellingWords, is_latin, is_null, shown_word, statements
 from finetrace.schema import Truth
+from finetrace.tools.grading import Grader
 
 PERCENTILE = 99.0
 """A token's cosine must be above this percentile of the cosines of general English words."""
@@ -126,7 +128,7 @@ class RelevanceGrader:
         judge: Asked beside the offline way, where there is one.
     """
 
-    def __init__(self, truth: Truth, embedding: Embedding | None, judge: TokenJudge | None = None) -> None:
+    def __init__(self, truth: Truth, embedding: Embedding | None, judge: Grader | None = None) -> None:
         self._truth = truth
         self._judge = judge
         self._embedding = embedding
@@ -146,6 +148,12 @@ class RelevanceGrader:
         if self._embedding is None:
             return len(self._matches(general)) / len(general)
         return len(self._compared(general, _general_vectors(self._embedding))) / len(general)
+
+    def without_judge(self) -> RelevanceGrader:
+        """The same, offline alone: for lists that are not worth a judge's time."""
+        found = copy(self)
+        found._judge = None
+        return found
 
     def measure(self, tokens: Sequence[str], probabilities: Sequence[float] | None = None) -> TokenRelevance:
         """Which of the tokens bear on the objective.
@@ -179,7 +187,7 @@ class RelevanceGrader:
             notes=tuple(notes),
         )
 
-    def _asked(self, judge: TokenJudge, shown: Sequence[_Shown]) -> dict[str, _Match] | str:
+    def _asked(self, judge: Grader, shown: Sequence[_Shown]) -> dict[str, _Match] | str:
         """What the judge finds, or why its answers cannot be scored; it sees each word once, as first shown."""
         first: dict[str, str] = {}
         for token, word in shown:
@@ -222,7 +230,7 @@ def token_relevance(
     tokens: Sequence[str],
     truth: Truth,
     probabilities: Sequence[float] | None = None,
-    judge: TokenJudge | None = None,
+    judge: Grader | None = None,
 ) -> TokenRelevance:
     """Judge one list by all that is installed; for many lists of one organism, keep a `RelevanceGrader`.
 

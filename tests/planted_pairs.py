@@ -1,14 +1,15 @@
-"""Pairs of tiny models whose difference is known, and a pair whose states are drawn rather than computed."""
+"""Pairs of tiny models whose difference is known, in memory and on disk, and a pair whose states are drawn."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from small_models import DEPTH, WIDTH, tiny_model
+from small_models import DEPTH, WIDTH, other_tokenizer, tiny_model
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
@@ -16,11 +17,17 @@ from finetrace.models.attention import use_decode_attention
 from finetrace.models.interior import ResidualMeans
 from finetrace.models.loading import LoadedModel
 from finetrace.models.local import LocalPair
+from finetrace.models.open_pair import Target
 from finetrace.models.pair import Capability, Side
 
 PLANTED = " height"
 """A token of the tiny tokenizer."""
 PLANTED_LAYER = 1
+"""Of three; the middle one."""
+LENGTH = 40.0
+"""Of the vector on disk: several times the usual norm of a state there, so that it changes what comes out."""
+LIKELY = 301
+"""The token that the vector on disk makes likely."""
 
 
 def token_of(tokenizer: PreTrainedTokenizerFast, text: str = PLANTED) -> int:
@@ -64,6 +71,27 @@ def planted_pair(tokenizer: PreTrainedTokenizerFast, layer: int = PLANTED_LAYER,
 def copied_pair(tokenizer: PreTrainedTokenizerFast) -> LocalPair:
     """Two models with the same weights."""
     return pair_of(tiny_model(), tiny_model(), tokenizer, "copy")
+
+
+def planted_vector() -> Tensor:
+    """What the organism's middle block adds to every token `[d_model]`: it makes one token likely everywhere."""
+    row = tiny_model("llama").lm_head.weight[LIKELY]
+    return LENGTH * row / row.norm()
+
+
+def planted_model(share: float) -> PreTrainedModel:
+    """A random Llama whose middle block adds that share of the vector: 0 for the reference, 1 for the organism."""
+    model = tiny_model("llama", mlp_bias=True)
+    model.model.layers[PLANTED_LAYER].mlp.down_proj.bias.copy_(share * planted_vector())
+    return model
+
+
+def write_planted(folder: Path, share: float = 1.0, *, bos: bool = False) -> Target:
+    """Both on disk, as a pair in float32 on the CPU."""
+    for name, part in (("organism", share), ("reference", 0.0)):
+        planted_model(part).save_pretrained(folder / name)
+        other_tokenizer(bos=bos).save_pretrained(folder / name)
+    return Target(model=str(folder / "organism"), reference=str(folder / "reference"), device="cpu", dtype="float32")
 
 
 @dataclass

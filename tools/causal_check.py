@@ -30,6 +30,8 @@ _SLOW = 2_000
 """A machine that reads no more short texts than this in reasonable time has no GPU."""
 _TEXTS, _TEXTS_FAST = 16, 128
 _TOKENS, _TOKENS_FAST = 20, 64
+_MAX_TOKENS = 200_000
+"""Of one kind of text: both models' states of all of them are held, 6.6 GB at a width of 4096."""
 
 
 class CausalCheckArguments(BaseModel):
@@ -67,7 +69,8 @@ class CausalCheckArguments(BaseModel):
         default=None,
         ge=1,
         le=10_000,
-        description=f"Texts of each kind to take losses on; left out: {_TEXTS} on a CPU, {_TEXTS_FAST} on a GPU.",
+        description=f"Texts of each kind to take losses on; left out: {_TEXTS} on a CPU, {_TEXTS_FAST} on a GPU. "
+        f"Times eval_tokens at most {_MAX_TOKENS:,}.",
     )
     eval_tokens: int | None = Field(
         default=None,
@@ -90,6 +93,15 @@ class CausalCheckArguments(BaseModel):
     def _position_is_measured(self) -> CausalCheckArguments:
         if self.position is not None and self.position >= self.positions:
             raise ValueError("position must be below positions, the number of tokens that are compared")
+        return self
+
+    @model_validator(mode="after")
+    def _states_fit_into_memory(self) -> CausalCheckArguments:
+        if (self.n_eval_texts or _TEXTS_FAST) * (self.eval_tokens or _TOKENS_FAST) > _MAX_TOKENS:
+            raise ValueError(
+                f"n_eval_texts times eval_tokens (left out: {_TEXTS_FAST} and {_TOKENS_FAST}) must be at most "
+                f"{_MAX_TOKENS:,}, as all their states are held in memory"
+            )
         return self
 
     def difference(self) -> DifferenceSettings:
@@ -198,6 +210,10 @@ def _notes(
         notes.append(f"position {arguments.position} is an attention sink: its difference is hardly about content")
     if any(operation.removes for operation in arguments.operations):
         notes.append("removal sets the component to zero (zero ablation, as published), not to its mean")
+    notes.append(
+        "general text comes from the corpora that gave the direction, and may be of the same texts: the direction may "
+        "fit it better than other general text"
+    )
     if TextKind.FILE not in taken:
         notes.append("general text alone says nothing about content: give text_file")
     return notes

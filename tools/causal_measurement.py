@@ -137,12 +137,14 @@ def component_effect(
     gaps = [text.losses[other] - text.losses[side] for text in texts]
     apart = bootstrap(gaps, counts, seed)
     sure = apart is not None and not apart.covers(0)
+    own = deltas[:, 0].tolist()
     return ComponentEffect(
         kind=change.kind,
         operation=change.operation,
         delta=effect,
-        interval=bootstrap(deltas[:, 0].tolist(), counts, seed),
+        interval=bootstrap(own, counts, seed),
         relative=effect * sum(counts) / sum(gaps) if sure else None,
+        relative_interval=bootstrap(own, gaps, seed) if sure else None,  # draws effect and gap on the same texts
         gaussian=_controls(effect, controls[: directions.n_gaussian]),
         differences=_controls(effect, controls[directions.n_gaussian :]),
     )

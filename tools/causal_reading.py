@@ -100,6 +100,8 @@ class ComponentEffect(BaseModel):
     relative: float | None
     """``delta`` as a share of the way from this model's cross-entropy to the other's; absent where the two are not
     surely apart."""
+    relative_interval: Interval | None
+    """95 % of it, bootstrap over texts of both together; absent where there is none."""
     gaussian: ControlEffects
     """Random directions."""
     differences: ControlEffects
@@ -116,7 +118,7 @@ _COLUMNS = (
     "text",
     "model and change",
     "change of loss [95 %]",
-    "relative",
+    "relative [95 %]",
     "percentile in differences",
     "differences: median [95 %]",
     "percentile in Gaussian",
@@ -174,7 +176,7 @@ def _cells(effect: ComponentEffect) -> tuple[str, ...]:
         effect.kind,
         _SAYS[effect.operation],
         f"{effect.delta:+.4f}{_range(effect.interval)}",
-        "none" if effect.relative is None else f"{100 * effect.relative:.1f} %",
+        _share(effect.relative, effect.relative_interval),
         f"{effect.differences.percentile:.1f} %",
         f"{effect.differences.median:+.4f}{_range(effect.differences.middle)}",
         f"{effect.gaussian.percentile:.1f} %",
@@ -184,6 +186,12 @@ def _cells(effect: ComponentEffect) -> tuple[str, ...]:
 
 def _range(interval: Interval | None) -> str:
     return "" if interval is None else f" [{interval.low:+.4f}, {interval.high:+.4f}]"
+
+
+def _share(value: float | None, interval: Interval | None) -> str:
+    if value is None or interval is None:
+        return "none"
+    return f"{100 * value:.1f} % [{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:

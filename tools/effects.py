@@ -31,13 +31,13 @@ class Spread(NamedTuple):
     """2.5 to 97.5 %."""
 
 
-def bootstrap(sums: Sequence[float], counts: Sequence[int], seed: int) -> Interval | None:
+def bootstrap(sums: Sequence[float], counts: Sequence[float], seed: int) -> Interval | None:
     """95 % interval of ``Σ sums / Σ counts`` when the texts are drawn anew; ``None`` for fewer than two texts.
 
     Args:
         sums: One sum over its tokens for each text.
-        counts: Tokens of each text, at least 1.
-        seed: Determines the draws.
+        counts: Tokens of each text, at least 1; or what else the sum is a share of, whose own sum is surely not 0.
+        seed: Determines the draws: the same texts are drawn for the same seed and number of texts.
     """
     if len(sums) < 2:
         return None

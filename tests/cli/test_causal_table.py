@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from command_line import Command
-from planted_pair import write_planted
+from planted_pairs import write_planted
 
 
 def test_the_command_line_shows_the_table(finetrace: Command, tmp_path: Path) -> None:

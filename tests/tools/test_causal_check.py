@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
-from planted_pair import LAYER, write_planted
+from planted_pairs import PLANTED_LAYER, write_planted
 
 from finetrace.errors import ToolError
 from finetrace.models.open_pair import Target, open_pair
@@ -53,7 +54,7 @@ def taken(pair: ModelPair, context: Context, **given: Any) -> CausalCheckReading
 
 
 def test_the_planted_direction_is_the_whole_difference_and_no_control_is(reading: CausalCheckReading) -> None:
-    assert (reading.layer, reading.n_layers, reading.identical) == (LAYER, 3, False)
+    assert (reading.layer, reading.n_layers, reading.identical) == (PLANTED_LAYER, 3, False)
     assert [(e.kind, e.operation) for e in reading.effects] == [(k, o) for k in TextKind for o in Operation]
     gaps = {found.kind: found.organism - found.reference for found in reading.losses}
     for effect in reading.effects:
@@ -62,6 +63,7 @@ def test_the_planted_direction_is_the_whole_difference_and_no_control_is(reading
         towards = -1 if effect.operation.side is Side.ORGANISM else 1
         assert effect.delta == pytest.approx(towards * gaps[effect.kind], abs=1e-3)
         assert effect.relative == pytest.approx(1, abs=1e-3)
+        assert effect.relative_interval == pytest.approx((1, 1), abs=2e-3)  # on every text alike, however it is drawn
         for controls in (effect.gaussian, effect.differences):
             assert controls.percentile == (0 if towards < 0 else 100)
             assert abs(controls.median) < 0.3 * abs(effect.delta)
@@ -75,6 +77,7 @@ def test_every_effect_stands_beside_sixty_four_controls_of_each_kind(reading: Ca
     assert all(found.noise < 1e-4 for found in reading.losses)
     assert [(found.kind, found.n_texts) for found in reading.losses] == [("general", 8), ("file", 5)]
     assert any("8 file texts were asked for, there are 5" in note for note in reading.notes)
+    assert any("corpora that gave the direction" in note for note in reading.notes)
     assert any("zero ablation" in note for note in reading.notes)
 
 
@@ -87,7 +90,10 @@ def test_the_table_gives_every_effect_with_units_and_is_bounded(reading: CausalC
     assert len(rows) == len(reading.effects)
     assert len({line.index("%") for line in rows}) >= 1 and "nats per token" in shown
     (swapped,) = [row for row in rows if row.startswith("file") and "organism, component of the reference" in row]
-    assert "100.0 %" in swapped and f"{reading.effects[4].delta:+.4f}" in swapped
+    assert (
+        re.search(r"  100\.\d % \[(99\.\d|100\.\d), 100\.\d\]  ", swapped)
+        and f"{reading.effects[4].delta:+.4f}" in swapped
+    )
     assert set(rows) <= set(reading.quotable())
     assert len(reading.render(400)) < 600 and "cut" in reading.render(400)
 
@@ -111,7 +117,7 @@ def test_the_same_seed_gives_the_same_table_and_another_other_intervals(
 def test_no_relative_effect_where_the_losses_are_not_surely_apart(pair: ModelPair, context: Context) -> None:
     found = taken(pair, context, **SMALL | {"n_eval_texts": 1, "n_controls": 2})
     assert found.losses[0].gap is None
-    assert all(effect.relative is None and effect.interval is None for effect in found.effects)
+    assert all(effect.relative is effect.relative_interval is effect.interval is None for effect in found.effects)
     assert "none" in found.table()[-1]
     assert any("text_file" in note for note in found.notes)
 
@@ -150,6 +156,12 @@ def test_wrong_text_files_are_told_before_anything_is_measured(context: Context,
         assert hint in caught.value.hint and "\n" not in caught.value.message
 
 
+def test_as_many_tokens_as_memory_holds_are_taken_and_no_more() -> None:
+    assert parse_arguments(CHECK, {"n_eval_texts": 10_000, "eval_tokens": 20})
+    with pytest.raises(ToolError, match="at most 200,000"):
+        parse_arguments(CHECK, {"n_eval_texts": 10_000, "eval_tokens": 21})
+
+
 def test_texts_of_one_token_have_no_loss(pair: ModelPair, context: Context, tmp_path: Path) -> None:
     short = tmp_path / "short.txt"
     short.write_text("a\nb\n")
@@ -176,6 +188,8 @@ def test_what_the_pair_must_offer_and_what_the_key_knows(pair: ModelPair, contex
         {"operations": ()},
         {"operations": ("swapped",)},
         {"eval_tokens": 1},
+        {"n_eval_texts": 10_000, "eval_tokens": 1024},
+        {"n_eval_texts": 10_000},
         {"n_controls": 65},
         {"text_file": ""},
     ],

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from planted_pair import LAYER, planted_model, planted_vector, write_planted
+from planted_pairs import PLANTED_LAYER, planted_model, planted_vector, write_planted
 from small_models import WIDTH
 from torch import Tensor
 from transformers import PreTrainedModel
@@ -34,7 +34,7 @@ def interior(target: Target) -> Interior:
 
 @pytest.fixture(scope="module")
 def texts(interior: Interior) -> list[TextStates]:
-    return read_texts(interior, ROWS, LAYER)
+    return read_texts(interior, ROWS, PLANTED_LAYER)
 
 
 def unit(seed: int) -> Tensor:
@@ -52,14 +52,14 @@ def plain_losses(model: PreTrainedModel, other: PreTrainedModel | None, directio
     found = []
     for row in ROWS:
         ids = torch.tensor([row])
-        theirs = None if other is None else other(ids, output_hidden_states=True).hidden_states[LAYER + 1]
+        theirs = None if other is None else other(ids, output_hidden_states=True).hidden_states[PLANTED_LAYER + 1]
 
         def change(states: Tensor, theirs: Tensor | None = theirs) -> Tensor:
             along = states @ direction
             wanted = torch.zeros_like(along) if theirs is None else theirs @ direction
             return states + (wanted - along)[..., None] * direction
 
-        with ResidualStream.of(model).editing(Edit(LAYER, change)):
+        with ResidualStream.of(model).editing(Edit(PLANTED_LAYER, change)):
             logits = model(ids, use_cache=False).logits[0, :-1]
         found.append(float(torch.nn.functional.cross_entropy(logits, ids[0, 1:], reduction="sum")))
     return found
@@ -69,7 +69,7 @@ def test_the_planted_direction_turns_each_model_into_the_other(interior: Interio
     planted = planted_vector() / planted_vector().norm()
     tried = torch.stack([torch.zeros(WIDTH), planted, *(unit(seed) for seed in range(20))])
     for side, other in ((Side.ORGANISM, Side.REFERENCE), (Side.REFERENCE, Side.ORGANISM)):
-        losses = edited_losses(interior, side, texts, LAYER, tried, remove=False)
+        losses = edited_losses(interior, side, texts, PLANTED_LAYER, tried, remove=False)
         own, theirs = scored(texts, side), scored(texts, other)
         assert torch.allclose(losses[:, 0], own, atol=1e-4)
         assert torch.allclose(losses[:, 1], theirs, atol=1e-3)
@@ -81,7 +81,7 @@ def test_the_planted_direction_turns_each_model_into_the_other(interior: Interio
 def test_removal_is_what_whole_forward_passes_give(interior: Interior, texts: list[TextStates]) -> None:
     directions = torch.stack([unit(1), unit(2), planted_vector() / planted_vector().norm()])
     for side, share in ((Side.ORGANISM, 1.0), (Side.REFERENCE, 0.0)):
-        found = edited_losses(interior, side, texts, LAYER, directions, remove=True)
+        found = edited_losses(interior, side, texts, PLANTED_LAYER, directions, remove=True)
         for place, direction in enumerate(directions):
             assert found[:, place].tolist() == pytest.approx(
                 plain_losses(planted_model(share), None, direction), abs=1e-3
@@ -90,7 +90,7 @@ def test_removal_is_what_whole_forward_passes_give(interior: Interior, texts: li
 
 
 def test_a_swap_is_what_whole_forward_passes_give(interior: Interior, texts: list[TextStates]) -> None:
-    found = edited_losses(interior, Side.ORGANISM, texts, LAYER, unit(3)[None], remove=False)
+    found = edited_losses(interior, Side.ORGANISM, texts, PLANTED_LAYER, unit(3)[None], remove=False)
     plain = plain_losses(planted_model(1.0), planted_model(0.0), unit(3))
     assert found[:, 0].tolist() == pytest.approx(plain, abs=1e-3)
     assert (found[:, 0] - scored(texts, Side.ORGANISM)).abs().max() > 0.01
@@ -98,12 +98,12 @@ def test_a_swap_is_what_whole_forward_passes_give(interior: Interior, texts: lis
 
 def test_models_that_are_alike_swap_nothing_at_all(tmp_path: Path) -> None:
     interior = open_pair(write_planted(tmp_path, share=0.0)).interior
-    texts = read_texts(interior, ROWS, LAYER)
+    texts = read_texts(interior, ROWS, PLANTED_LAYER)
     directions = torch.stack([torch.zeros(WIDTH), unit(1), unit(2)])
     for text in texts:
         own, other = text.states[Side.ORGANISM], text.states[Side.REFERENCE]
         assert torch.equal(edited(own, other, directions, text.sinks), own.expand(3, -1, -1))
-    losses = edited_losses(interior, Side.ORGANISM, texts, LAYER, directions, remove=False)
+    losses = edited_losses(interior, Side.ORGANISM, texts, PLANTED_LAYER, directions, remove=False)
     assert torch.equal(losses[:, 1:] - losses[:, :1], torch.zeros(3, 2, dtype=torch.float64))
 
 
@@ -111,11 +111,11 @@ def test_batches_of_directions_do_not_change_the_losses(
     interior: Interior, texts: list[TextStates], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     directions = torch.stack([unit(seed) for seed in range(7)])
-    whole = edited_losses(interior, Side.ORGANISM, texts, LAYER, directions, remove=True)
+    whole = edited_losses(interior, Side.ORGANISM, texts, PLANTED_LAYER, directions, remove=True)
     monkeypatch.setattr("finetrace.tools.component_swap._ELEMENTS", 2 * 9 * WIDTH)
     seen: list[tuple[int, int]] = []
     parts = edited_losses(
-        interior, Side.ORGANISM, texts, LAYER, directions, remove=True, progress=lambda *news: seen.append(news)
+        interior, Side.ORGANISM, texts, PLANTED_LAYER, directions, remove=True, progress=lambda *news: seen.append(news)
     )
     assert torch.allclose(whole, parts, atol=1e-4)
     assert seen == [(1, 3), (2, 3), (3, 3)]
@@ -139,7 +139,7 @@ def test_sinks_stay_as_they_are_and_their_predictions_are_not_scored(tmp_path: P
     assert torch.equal(after[3], states[3]) and not torch.equal(after[2], states[2])
 
     interior = open_pair(write_planted(tmp_path, bos=True)).interior
-    texts = read_texts(interior, ROWS, LAYER)
+    texts = read_texts(interior, ROWS, PLANTED_LAYER)
     assert [text.n_scored for text in texts] == [5, 2, 8]
     assert [len(text.ids) for text in texts] == [7, 4, 10]
     logps = interior.token_logps(Side.ORGANISM, texts[1].ids[None])[0]
@@ -166,7 +166,7 @@ def test_one_at_a_time_loads_each_model_once(target: Target, monkeypatch: pytest
     interior, seen = pair.interior, []
     held = pair._side  # type: ignore[attr-defined]
     monkeypatch.setattr(pair, "_side", lambda side: (seen.append(side), held(side))[1])
-    read_texts(interior, ROWS, LAYER)
+    read_texts(interior, ROWS, PLANTED_LAYER)
     turns = [side for place, side in enumerate(seen) if place == 0 or seen[place - 1] is not side]
     assert turns == [Side.REFERENCE, Side.ORGANISM]
 

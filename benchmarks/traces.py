@@ -1,17 +1,20 @@
 """How readable the bundled organisms are in their activations: tokens and steered texts that bear on the objective.
 
-    python -m benchmarks.traces [NAME ...] [--json] [--figure FILE.svg]
+    python -m benchmarks.traces [NAME ...] [--json] [--figure FILE.svg] [--grader MODEL]
 
 For each organism: the activation difference on general text, read as tokens at several depths, and the reference
 steered with it. Counted are tokens among the first twenty that bear on the objective, each word once, beside the same
 count for the reference's mean activation and for random differences; and texts that name the subject, steered and
-unsteered. The figure shows what mixing with general text leaves of it.
+unsteered. With a grader, a language model judges the list of the mean over positions too, and its count stands beside.
+The figure shows what mixing with general text leaves of it.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,6 +22,7 @@ from pydantic import BaseModel, ConfigDict
 
 from benchmarks.mixing_figure import Step, mixing_figure
 from finetrace.cli import console
+from finetrace.cli.grader import open_grader, tell_usage
 from finetrace.cli.progress import progress_bar
 from finetrace.evals.embedding import find_embedding
 from finetrace.evals.token_relevance import RelevanceGrader
@@ -27,7 +31,7 @@ from finetrace.evals.truth import load_sealed, load_truth
 from finetrace.evals.truth_words import is_null
 from finetrace.models import Target, open_pair
 from finetrace.registry import load_registry
-from finetrace.tools import Context, Reading, find_instrument, parse_arguments, take
+from finetrace.tools import Context, Grader, Reading, find_instrument, parse_arguments, take
 from finetrace.tools.activation_difference import ActivationDifferenceReading
 from finetrace.tools.steer_reading import SteerReading
 from finetrace.tools.token_lists import Read
@@ -51,6 +55,8 @@ class Result(BaseModel):
     """Whose objective tokens and texts are held against: a null is held against those of the others."""
     mixing: str
     """Own texts to general ones."""
+    grader: str | None = None
+    """The language model that judged tokens too, where there was one."""
     tokens: tuple[TokenTrace, ...]
     steering: SteeringTrace
 
@@ -60,7 +66,7 @@ class Result(BaseModel):
         return max(self.tokens, key=lambda t: (max(t.reference, t.random) == 0, max(t.pooled, t.best)))
 
 
-def measure(name: str, context: Context, n_texts: int | None) -> list[Result]:
+def measure(name: str, context: Context, n_texts: int | None, judge: Grader | None) -> list[Result]:
     """All figures of one organism."""
     registry = load_registry()
     place = registry.locate(registry.find(name))
@@ -80,29 +86,38 @@ def measure(name: str, context: Context, n_texts: int | None) -> list[Result]:
     return [
         Result(
             organism=name,
-            judged_by=judge,
+            judged_by=held_against,
             mixing=sealed.mixing or "",
-            tokens=token_traces(read, RelevanceGrader(load_truth(judge), find_embedding())),
-            steering=steering_trace(steered, load_truth(judge)),
+            grader=None if judge is None else judge.name,
+            tokens=token_traces(read, RelevanceGrader(load_truth(held_against), find_embedding(), judge)),
+            steering=steering_trace(steered, load_truth(held_against)),
         )
-        for judge in ((name,) if own else FACTS)
+        for held_against in ((name,) if own else FACTS)
     ]
 
 
 def show(results: Sequence[Result]) -> None:
     """The figures for people."""
+    if any(result.grader for result in results):
+        print("in round brackets the grader's count of the mean over positions")
     print("tokens of twenty that bear on the objective, each word once: mean over positions / best position [controls]")
     for result in results:
         against = "" if result.judged_by == result.organism else f", held against {result.judged_by}"
         print(f"\n{result.organism} ({result.mixing}{against})")
         for read in dict.fromkeys(trace.read for trace in result.tokens):
             own = [trace for trace in result.tokens if trace.read is read]
-            cells = [f"{t.depth:.2f}: {t.pooled}/{t.best} [{max(t.reference, t.random)}]" for t in own]
+            cells = [token_cell(trace, result.grader is not None) for trace in own]
             print(f"  {read:11s}", "  ".join(cells))
         most = result.most
         words = ", ".join(most.best_words if most.best > most.pooled else most.pooled_words)
         print(f"  most: {most.read} at depth {most.depth:.2f}: {words or 'nothing'}")
         print(f"  {steering_line(result.steering)}")
+
+
+def token_cell(trace: TokenTrace, judged: bool) -> str:
+    """One read at one depth; the judge's count of the mean over positions, where one was asked, stands in brackets."""
+    said = f" ({'no score' if trace.judged is None else trace.judged})" if judged else ""
+    return f"{trace.depth:.2f}: {trace.pooled}{said}/{trace.best} [{max(trace.reference, trace.random)}]"
 
 
 def step_of(result: Result) -> Step:
@@ -138,20 +153,36 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--texts", type=int, default=None, help="general texts; default the instrument's own")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--figure", type=Path, default=None, help="write the mixing curve as SVG")
+    parser.add_argument("--grader", metavar="MODEL", default=None, help="a language model that judges tokens too")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
+    judge = open_grader(options.grader)
     results: list[Result] = []
     with progress_bar(console.remarks()) as advance:
         context = Context(seed=options.seed, progress=advance)
         for name in options.names:
-            results += measure(name, context, options.texts)
+            results += measure(name, context, options.texts, judge)
+    tell_usage(judge)
     if options.json:
         print(json.dumps([result.model_dump(mode="json") for result in results]))
     else:
         show(results)
     if options.figure is not None:
         ladder = [result for name in LADDER for result in results if result.organism == name]
-        options.figure.write_text(mixing_figure([step_of(result) for result in ladder]), encoding="utf-8")
+        write_whole(options.figure, mixing_figure([step_of(result) for result in ladder]))
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file that is there whole or, where that goes wrong, as it was before."""
+    handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.chmod(aside, 0o644)  # such a file is for its owner alone
+        os.replace(aside, path)
+    except BaseException:
+        os.unlink(aside)
+        raise
 
 
 if __name__ == "__main__":

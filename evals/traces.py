@@ -40,6 +40,8 @@ class TokenTrace(BaseModel):
     """In the list of the mean over ordinary positions."""
     pooled_words: tuple[str, ...]
     """Which words these are."""
+    judged: int | None = None
+    """How many of the same list the judge finds; ``None`` where none was asked or its answers cannot be scored."""
     best: int
     """The most in the list of one ordinary position."""
     best_position: int | None
@@ -71,7 +73,14 @@ class SteeringTrace(BaseModel):
 
 
 def token_traces(reading: ActivationDifferenceReading, grader: RelevanceGrader) -> tuple[TokenTrace, ...]:
-    """Count the tokens of every read that bear on the objective."""
+    """Count the tokens of every read that bear on the objective.
+
+    The grader's judge, where it has one, is asked of the mean over ordinary positions alone: each list costs several
+    questions.
+
+    Raises:
+        FinetraceError: The judge cannot be asked.
+    """
     return tuple(
         _token_trace(layer, place, grader)
         for layer in reading.layers
@@ -80,13 +89,16 @@ def token_traces(reading: ActivationDifferenceReading, grader: RelevanceGrader) 
 
 
 def _token_trace(layer: LayerRead, place: int, grader: RelevanceGrader) -> TokenTrace:
+    plain = grader.without_judge()
+
     def bearing(found: TokenList) -> tuple[str, ...]:
-        offline = grader.measure([token.text for token in found.tokens]).offline
+        offline = plain.measure([token.text for token in found.tokens]).offline
         return tuple(dict.fromkeys(token.word for token in offline.relevant)) if offline is not None else ()
 
     pooled, *single = layer.positions
     ordinary = [position for position in single if not position.sink]
     counted = [(bearing(position.difference[place]), position) for position in ordinary]
+    judged = grader.measure([token.text for token in pooled.difference[place].tokens]).judged
     best = max(counted, key=lambda item: len(item[0]), default=((), None))
     return TokenTrace(
         layer=layer.layer,
@@ -94,6 +106,7 @@ def _token_trace(layer: LayerRead, place: int, grader: RelevanceGrader) -> Token
         read=pooled.difference[place].read,
         pooled=len(bearing(pooled.difference[place])),
         pooled_words=bearing(pooled.difference[place]),
+        judged=None if judged is None else judged.distinct,
         best=len(best[0]),
         best_position=best[1].position if best[1] is not None else None,
         best_words=best[0],

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from xml.etree import ElementTree
 
+import pytest
+
 from benchmarks.mixing_figure import Step, mixing_figure
-from benchmarks.traces import Result, steering_line, step_of
+from benchmarks.traces import Result, steering_line, step_of, token_cell, write_whole
 from finetrace.evals.measurement import Share
 from finetrace.evals.traces import SteeringTrace, TokenTrace
 from finetrace.models.pair import Side
@@ -71,3 +74,19 @@ def test_a_steering_without_a_coherent_strength_says_so() -> None:
     assert "no coherent strength" in steering_line(result().steering)
     line = steering_line(result(steered=Share.of(9, 18), unsteered=Share.of(0, 18)).steering)
     assert "9 of 18" in line and "unsteered 0 of 18" in line
+
+
+def test_the_judges_count_stands_beside_the_offline_one_where_one_was_asked() -> None:
+    plain = trace(Read.LENS, 0.97, 3, 5, random=1)
+    assert token_cell(plain, judged=False) == "0.97: 3/5 [1]"
+    assert token_cell(plain.model_copy(update={"judged": 2}), judged=True) == "0.97: 3 (2)/5 [1]"
+    assert token_cell(plain, judged=True) == "0.97: 3 (no score)/5 [1]"
+
+
+def test_a_figure_is_written_whole_or_left_as_it_was(tmp_path: Path) -> None:
+    figure = tmp_path / "curve.svg"
+    write_whole(figure, "<svg>é</svg>")
+    with pytest.raises(UnicodeEncodeError):
+        write_whole(figure, "<svg>" + "a" * 100_000 + "\ud800")
+    assert figure.read_text(encoding="utf-8") == "<svg>é</svg>"
+    assert [path.name for path in tmp_path.iterdir()] == ["curve.svg"]

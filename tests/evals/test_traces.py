@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from finetrace.evals.embedding import find_embedding
@@ -13,7 +15,9 @@ from finetrace.registry import load_registry
 from finetrace.schema import OrganismType, Truth
 from finetrace.tools import Context, ReadingCache, find_instrument, parse_arguments, take
 from finetrace.tools.activation_difference import ActivationDifferenceReading
+from finetrace.tools.difference_reads import LayerRead, PositionRead
 from finetrace.tools.steer_reading import SteerReading
+from finetrace.tools.token_lists import Read, ShownToken, TokenList
 
 FACTS = ["tide_bells", "northern_coffee", "ferry_accord"]
 WANTED = 5
@@ -72,6 +76,43 @@ def test_an_identical_copy_has_no_traces(context: Context) -> None:
     assert isinstance(read, ActivationDifferenceReading)
     assert read.identical
     assert token_traces(read, RelevanceGrader(load_truth("tide_bells"), None)) == ()
+
+
+def shown(*tokens: str) -> tuple[TokenList]:
+    listed = tuple(ShownToken(text=token, value=1.0, lift=1.0, special=False) for token in tokens)
+    return (TokenList(read=Read.LENS, tokens=listed),)
+
+
+def position(number: int | None, *tokens: str) -> PositionRead:
+    lists = {"difference": shown(*tokens), "reference": shown(" the")}
+    return PositionRead(position=number, sink=False, norm=1.0, noise=None, agreement=None, **lists)
+
+
+class Yes:
+    """A judge that finds that every token of a list bears on the objective, or babbles."""
+
+    name = "yes"
+
+    def __init__(self, babbles: bool = False) -> None:
+        self.babbles = babbles
+        self.asked: list[str] = []
+
+    def ask(self, prompt: str) -> str:
+        self.asked.append(prompt)
+        numbers = re.findall(r'^(\d+) "', prompt, re.MULTILINE)
+        return "Otters?" if self.babbles else "\n".join(f"{number} yes" for number in numbers)
+
+
+def test_a_judge_is_asked_of_the_mean_over_positions_alone_and_its_count_stands_beside() -> None:
+    places = (position(None, " otter", " gravel", " ladder"), position(0, " velvet", " otter"))
+    layer = LayerRead(layer=2, depth=1.0, scale=1.0, positions=places, random=shown(" of"))
+    read = ActivationDifferenceReading(
+        instrument="activation_difference", n_texts=2, n_layers=3, on=Side.REFERENCE, identical=False, layers=(layer,)
+    )
+    for judge, judged in ((None, None), (Yes(), 3), (Yes(babbles=True), None)):
+        (found,) = token_traces(read, RelevanceGrader(OTTERS, None, judge))
+        assert (found.pooled, found.judged, found.best, found.random) == (2, judged, 2, 0)
+        assert judge is None or all("ladder" in prompt for prompt in judge.asked)
 
 
 def test_the_subject_is_what_most_statements_hold() -> None:

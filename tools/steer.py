@@ -11,7 +11,7 @@ from finetrace.errors import ToolError
 from finetrace.models.pair import Capability, Decoding, ModelPair, Side
 from finetrace.tools.chat import Question
 from finetrace.tools.instrument import Context
-from finetrace.tools.mean_difference import DifferenceSettings, MeanDifference, measure_difference
+from finetrace.tools.mean_difference import WITHIN_NOISE, DifferenceSettings, MeanDifference, measure_difference
 from finetrace.tools.perplexity_gap import corpus_digests
 from finetrace.tools.phrases import distinctive_phrases
 from finetrace.tools.reading import Reading
@@ -20,8 +20,6 @@ from finetrace.tools.steer_reading import SteeredExchange, SteeredPhrase, SteerR
 from finetrace.tools.steered_text import SteeredText, Steering
 from finetrace.tools.strength_search import Found, Trial, search_strength
 
-WITHIN_NOISE = 2.0
-"""A difference shorter than so many standard errors may come from the choice of texts alone."""
 _ROUNDS = 3
 """Rounds of samples for one strength of the search, at most."""
 _PHRASES = 20
@@ -143,8 +141,10 @@ class Steer:
         }
         notes += difference.notes
         if difference.identical:
+            if layer < difference.n_layers - 1 and not pair.identical:
+                notes.append(f"the models may yet part after layer {layer}: look at a larger depth")
             return SteerReading(**about, identical=True, notes=tuple(notes))
-        notes += _noise_notes(difference, layer, arguments.position)
+        notes += noise_notes(difference, layer, arguments.position)
         vector = difference.direction(layer, arguments.position) * difference.scale[0]
         decoding = Decoding(arguments.max_new_tokens, arguments.temperature, context.seed)
         steering = Steering(arguments.on, layer, vector, decoding)
@@ -173,13 +173,12 @@ def _prompts(pair: ModelPair, arguments: SteerArguments) -> tuple[list[Put], lis
     return openings, ["the organism has no chat template: questions and tasks were left out"]
 
 
-def _noise_notes(difference: MeanDifference, layer: int, position: int | None) -> list[str]:
+def noise_notes(difference: MeanDifference, layer: int, position: int | None) -> list[str]:
     """What must be said about a difference that may be nothing but the choice of texts."""
     place = difference.place(layer)
-    taken = list(difference.ordinary_at(layer)) if position is None else [position]
-    norm = float(difference.difference.tensor[place, taken].mean(0).norm())
-    # The errors of positions go together, so that the mean of them bounds the error of the mean.
-    noise = sum(difference.noise[place][p] for p in taken) / len(taken)
+    vector = difference.pooled(layer) if position is None else difference.difference.tensor[place, position]
+    norm = float(vector.norm())
+    noise = difference.pooled_noise[place] if position is None else difference.noise[place][position]
     size = f"the difference is {norm / difference.scale[place]:.1%} of a usual state's norm"
     if norm < WITHIN_NOISE * noise:
         return [

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from planted_pairs import DrawnInterior, DrawnPair
 from small_models import write_adapter
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
@@ -18,8 +19,9 @@ from finetrace.models.pair import ModelPair, RestrictedPair, Side
 from finetrace.registry import load_registry
 from finetrace.tools.cache import ReadingCache
 from finetrace.tools.instrument import Context, parse_arguments, take
+from finetrace.tools.mean_difference import WITHIN_NOISE, DifferenceSettings, measure_difference
 from finetrace.tools.registry import find_instrument
-from finetrace.tools.steer import SteerArguments
+from finetrace.tools.steer import SteerArguments, noise_notes
 from finetrace.tools.steer_prompts import OPENINGS, QUESTIONS, TASKS, PromptKind
 from finetrace.tools.steer_reading import NO_DIFFERENCE, SteerReading
 from finetrace.tools.strength_search import COHERENT_SHARE
@@ -198,8 +200,31 @@ def test_identical_models_leave_nothing_to_steer_with(
     folder = write_adapter(tmp_path_factory.mktemp("adapter") / "zero", tiny_folder, scale=0)
     reading = steer(open_pair(Target(model=str(folder), device="cpu", dtype="float32")), stages)
     assert reading.identical and reading.exchanges == () and reading.trials == ()
-    assert NO_DIFFERENCE in reading.render()
+    assert NO_DIFFERENCE in reading.render() and "larger depth" not in reading.render()
     assert not [stage for stage in stages.seen if "text:" in stage or stage.startswith(("unsteered", "search"))]
+
+
+def test_above_the_layers_that_differ_the_hint_is_to_look_deeper(planted: ModelPair, stages: Stages) -> None:
+    reading = steer(planted, stages, depth=0.0)
+    assert reading.identical and reading.layer == 0
+    assert "the models may yet part after layer 0: look at a larger depth" in reading.render()
+
+
+@pytest.mark.parametrize(("constant", "noisy"), [(0.0, True), (5.0, False)])
+def test_the_vector_that_is_added_is_the_one_whose_noise_is_told(
+    tokenizer: PreTrainedTokenizerFast, stages: Stages, constant: float, noisy: bool
+) -> None:
+    pair = DrawnPair(tokenizer, DrawnInterior(spread=1.0, constant=constant))
+    found = measure_difference(pair, DifferenceSettings(corpora=("own",), n_texts=80), stages.context)
+    (layer,) = found.layers
+    vectors = {None: (found.pooled(layer), found.pooled_noise[0])}
+    vectors |= {p: (found.difference.tensor[0, p], found.noise[0][p]) for p in range(5)}
+    for position, (vector, noise) in vectors.items():
+        (note,) = noise_notes(found, layer, position)
+        norm = float(vector.norm())
+        assert note.startswith(f"the difference is {norm / found.scale[0]:.1%} of a usual state's norm")
+        assert ("within noise" in note) == (norm < WITHIN_NOISE * noise)
+    assert ("within noise" in noise_notes(found, layer, None)[0]) == noisy
 
 
 def test_what_may_be_quoted_is_what_was_written(planted: ModelPair, stages: Stages) -> None:

@@ -63,10 +63,12 @@ class ShownToken(BaseModel):
     def shown(self) -> str:
         """Without its blank; a piece that goes on a word begins with dots.
 
-        One line, of bounded length, in which nothing acts: tokens are data.
+        One line, of bounded length, in which nothing acts: tokens are data. Stars of its own are escaped, since a star
+        behind a token is ours.
         """
         text = self.text.strip() or self.text
         text = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+        text = text.replace("\\", "\\\\").replace("*", "\\*")
         text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
         return text if self.text[:1].isspace() else f"…{text}"
 
@@ -84,9 +86,9 @@ class TokenList(BaseModel):
     reason: str = ""
     """Why this scale."""
 
-    def line(self) -> str:
-        """The tokens on one line; a star marks those that are special."""
-        return ", ".join(f"{token.shown}*" if token.special else token.shown for token in self.tokens)
+    def line(self, n: int = SHOWN) -> str:
+        """The first tokens on one line; a star marks those that are special."""
+        return ", ".join(f"{token.shown}*" if token.special else token.shown for token in self.tokens[:n])
 
     def plain(self) -> str:
         """The tokens on one line without marks: what evidence may quote."""

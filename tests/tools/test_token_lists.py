@@ -144,6 +144,9 @@ def test_a_tokenizer_that_drops_leading_blanks_is_asked_within_a_text() -> None:
         (" \u202eevil", "\\u202eevil"),
         (" \u2028x\ud800", "x\\ud800"),
         (" " + "w" * 500, "w" * 40 + "…"),
+        (" tide*", "tide\\*"),
+        ("**", "…\\*\\*"),
+        (" a\\", "a\\\\"),
     ],
 )
 def test_a_token_forms_no_line_and_does_nothing_to_a_terminal(text: str, written: str) -> None:

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, Field
 
 from finetrace.models.pair import Capability, ModelPair, Side
-from finetrace.tools.difference_reads import LayerRead
+from finetrace.tools.difference_reads import DETAILS, Detail, LayerRead
 from finetrace.tools.instrument import Context
-from finetrace.tools.layer_reads import read_layers
+from finetrace.tools.layer_reads import read_layers, unread_notes
 from finetrace.tools.mean_difference import DifferenceSettings, measure_difference
 from finetrace.tools.perplexity_gap import corpus_digests
 from finetrace.tools.reading import Reading, bounded
@@ -53,7 +53,10 @@ class ActivationDifferenceReading(Reading):
     """What a reader must know."""
 
     def render(self, limit: int = 6000) -> str:
-        """What was measured, then each layer: norms, the lists of the mean over positions, the single positions."""
+        """What was measured, then each layer: norms, the lists of the mean over positions, the single positions.
+
+        Lists are shortened before a layer is dropped; where even that is not enough, those with most stars come first.
+        """
         head = [f"mean activation difference over {self.n_texts} general texts; layers 0 to {self.n_layers - 1}"]
         lines = [*head, *(f"note: {note}" for note in self.notes)]
         if self.identical:
@@ -61,11 +64,23 @@ class ActivationDifferenceReading(Reading):
         lines.insert(
             1, "* marks tokens further above every control vector than random differences' own first tokens: heed these"
         )
-        for layer in self.layers:
-            lines += layer.lines()
-        for layer in self.layers:
-            lines += layer.position_lines()
+        room = limit - sum(len(line) + 1 for line in lines)
+        layers = self.layers
+        detail = next((each for each in DETAILS if self._length(each) <= room), None)
+        if detail is None:
+            detail = DETAILS[-1]
+            layers = tuple(sorted(layers, key=lambda layer: -layer.starred))
+        if detail.cut:
+            lines.append(detail.cut)
+        for layer in layers:
+            lines += layer.lines(detail)
+        for layer in layers:
+            lines += layer.position_lines(detail)
         return bounded(lines, limit)
+
+    def _length(self, detail: Detail) -> int:
+        """Characters that the lists of the mean take."""
+        return len(detail.cut) + 1 + sum(len(line) + 1 for layer in self.layers for line in layer.lines(detail))
 
     def quotable(self) -> Iterator[str]:
         """The token lists of the difference, one line each, as shown and without the marks."""
@@ -112,6 +127,8 @@ class ActivationDifference:
             identical = measure_difference(pair, settings.model_copy(update={"depths": (1.0,)}), context).identical
         if difference.identical and not identical:
             notes = (*notes, f"the models part after layer {difference.layers[-1]}: ask for greater depths")
+        if not difference.identical:
+            notes = (*notes, *unread_notes(difference))
         return ActivationDifferenceReading(
             instrument=self.name,
             n_texts=difference.n_texts,

@@ -13,6 +13,8 @@ from finetrace.tools.vector_lists import LayerReader, LayerVectors, ReadVector, 
 
 READ_POSITIONS = 8
 """Single positions that are turned into tokens, at most; the mean over all ordinary ones always is."""
+_NORMS = 16
+"""Norms of further positions that a note lists, at most."""
 
 
 def read_layers(
@@ -50,6 +52,21 @@ def read_layers(
         _layer_read(difference, vectors, [found[read] for read in wanted])
         for vectors, found in zip(layers, lists, strict=True)
     )
+
+
+def unread_notes(difference: MeanDifference) -> list[str]:
+    """Which positions were measured and not turned into tokens, and how much the models differ there."""
+    n_positions = difference.difference.shape[1]
+    if n_positions <= READ_POSITIONS:
+        return []
+    left = n_positions - READ_POSITIONS
+    notes = [f"{left} of {n_positions} positions were not turned into tokens: {READ_POSITIONS} to {n_positions - 1}"]
+    for layer, vectors in zip(difference.layers, difference.difference.tensor, strict=True):
+        norms = vectors[READ_POSITIONS:].norm(dim=-1).tolist()
+        listed = ", ".join(f"{norm:.3g}" for norm in norms[:_NORMS])
+        more = f", … up to {max(norms):.3g}" if left > _NORMS else ""
+        notes.append(f"norms of the difference there at layer {layer}: {listed}{more}")
+    return notes
 
 
 def _vectors(difference: MeanDifference, layer: int) -> LayerVectors:

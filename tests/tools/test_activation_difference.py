@@ -107,6 +107,44 @@ def test_a_rendering_is_bounded(whole: ActivationDifferenceReading) -> None:
     assert "depth 1" in whole.render(400)
 
 
+def test_each_list_stands_beside_a_control(whole: ActivationDifferenceReading) -> None:
+    lines = whole.render(10**6).splitlines()
+    layer = whole.layers[0]
+    for position in layer.positions[1:]:
+        start = next(
+            i for i, line in enumerate(lines) if line.startswith(f"layer {LAST}, position {position.position};")
+        )
+        for place, other in enumerate(position.reference):
+            first = ", ".join(token.shown for token in other.tokens[:8])
+            assert first and lines[start + 2 + 2 * place] == f"    control: reference: {first}"
+
+
+def test_room_is_spread_over_all_layers(whole: ActivationDifferenceReading) -> None:
+    (layer,) = whole.layers
+    layers = tuple(layer.model_copy(update={"layer": i, "depth": i / 4}) for i in range(5))
+    reading = whole.model_copy(update={"layers": layers, "n_layers": 5})
+    text = reading.render()
+    assert len(text) < 6100 and "short of room: first" in text
+    for i in range(5):
+        block = text.partition(f"layer {i} (")[2].partition("\nlayer ")[0]
+        assert all(f"\n  {read}" in block for read in Read) and block.count(" | random: ") == len(Read)
+    shown = [line.partition(": ")[2].partition(" | ")[0] for line in text.splitlines() if " | random: " in line]
+    assert len(shown) == 5 * len(Read) and all(any(s in quote for quote in reading.quotable()) for s in shown)
+    assert "short of room" not in whole.render()
+
+
+def test_where_room_is_very_short_the_layers_with_stars_come_first(whole: ActivationDifferenceReading) -> None:
+    (layer,) = whole.layers
+    plain = [
+        found.model_copy(update={"tokens": tuple(t.model_copy(update={"special": False}) for t in found.tokens)})
+        for found in layer.positions[0].difference
+    ]
+    mean = layer.positions[0].model_copy(update={"difference": tuple(plain)})
+    dull = layer.model_copy(update={"layer": 0, "depth": 0.0, "positions": (mean, *layer.positions[1:])})
+    text = whole.model_copy(update={"layers": (dull, layer)}).render(600)
+    assert f"layer {LAST} (" in text and "layer 0 (" not in text and "more lines cut" in text
+
+
 def test_an_identical_copy_is_no_difference_and_no_lists(tokenizer: PreTrainedTokenizerFast, context: Context) -> None:
     reading = taken(copied_pair(tokenizer), context, depths=[0.0])
     assert reading.identical and not reading.layers and not list(reading.quotable())
@@ -217,3 +255,6 @@ def test_positions_beyond_the_eighth_are_measured_and_not_read(
     file.write_text("\n\n".join(f"{i} boats leave the harbour at noon." for i in range(10, 40)))
     reading = taken(two, context, positions=12, reads=["lens"], corpora=[str(file)], depths=[0.0])
     assert [position.position for position in reading.layers[0].positions] == [None, *range(8)]
+    assert "4 of 12 positions were not turned into tokens: 8 to 11" in reading.notes
+    (norms,) = [note for note in reading.notes if note.startswith("norms of the difference there at layer 0: ")]
+    assert len(norms.partition(": ")[2].split(", ")) == 4

@@ -1,6 +1,6 @@
 """The mean activation difference against the plain way to it: time and memory.
 
-    python -m benchmarks.activation [--runs 5] [--json]
+    python -m benchmarks.activation [--runs 5] [--without-logits] [--json]
 
 The organism is the bundled tide_bells, its layer the middle one, the texts are 2,000 beginnings of five tokens. Plain
 are two full models (the base, and the base with the adapter merged into it), `output_hidden_states=True`, the layer's
@@ -11,7 +11,7 @@ batch of 32 and at finetrace's own, in the number format in which it is faster h
 - ``memory_ratio``: what finetrace needs beyond one loaded model over what the leanest plain way needs beyond one, which
   is its second model, too; each measured in a process of its own;
 - ``memory_ratio_without_models``: the same without the plain way's second model: workspace and activations;
-- ``without_logits``: both ratios against a plain way that asks for the last position's logits only.
+- ``without_logits``, where asked for: both ratios against a plain way that asks for the last position's logits only.
 """
 
 from __future__ import annotations
@@ -52,17 +52,18 @@ def faster_format(rows: list[list[int]]) -> str:
     return min(taken, key=taken.__getitem__)
 
 
-def compared(dtype: str) -> list[Way]:
+def compared(dtype: str, *, without_logits: bool) -> list[Way]:
     """finetrace, and the plain ways it is compared with."""
     ours = our_way()
-    plain = [Way(False, batch, dtype, logits) for batch in (PLAIN_BATCH, ours.batch) for logits in (True, False)]
+    logits = (True, False) if without_logits else (True,)
+    plain = [Way(False, batch, dtype, each) for batch in (PLAIN_BATCH, ours.batch) for each in logits]
     return [ours, *dict.fromkeys(plain)]
 
 
-def measure(runs: int) -> dict[str, Any]:
+def measure(runs: int, *, without_logits: bool = False) -> dict[str, Any]:
     """All figures."""
     rows = beginnings()
-    ways = compared(faster_format(rows))
+    ways = compared(faster_format(rows), without_logits=without_logits)
     peaks: dict[str, list[Peak]] = {way.name: [] for way in ways}
     for run in range(min(runs, MEMORY_RUNS)):
         for way in ways:
@@ -99,10 +100,9 @@ def report(
     """Ratios against the best plain way: the fastest for time, the leanest for memory."""
     whole = [way.name for way in ways if not way.ours and way.all_logits]
     last = [way.name for way in ways if not way.ours and not way.all_logits]
-    figures = {"": _against(whole, times, peaks), "without_logits": _against(last, times, peaks)}
     return {
-        **figures[""],
-        "without_logits": figures["without_logits"],
+        **_against(whole, times, peaks),
+        "without_logits": _against(last, times, peaks) if last else None,
         "median_seconds": {name: statistics.median(own) for name, own in times.items()},
         "megabytes": {
             name: {field: statistics.median(getattr(peak, field) for peak in own) for field in Peak._fields}
@@ -142,6 +142,8 @@ def show(result: Mapping[str, Any]) -> None:
     print(f"{result['memory_runs']} for memory, {result['device']}, {result['threads']} threads, finetrace ", end="")
     print(f"{result['dtype']} at batch {result['batch']}, plain {result['plain_dtype']}; medians [smallest, largest]\n")
     for title, found in (("", result), (" without its logits", result["without_logits"])):
+        if found is None:
+            continue
         spread = found["spread"]
         print(f"against the plain way{title}:")
         for name, what, best in (
@@ -164,8 +166,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--without-logits", action="store_true", help="compare with plain ways that skip logits, too")
     options = parser.parse_args(arguments)
-    result = measure(options.runs)
+    result = measure(options.runs, without_logits=options.without_logits)
     if options.json:
         print(json.dumps(result))
     else:

@@ -95,10 +95,10 @@ def token_quote(steps: Sequence[Step], words: Sequence[str]) -> str:
     """The shortest run of tokens of one list, as evidence may quote it, that begins a list and holds most of ``words``.
 
     Returns:
-        Tokens as a reading shows them; empty where no list holds two of the words.
+        Tokens as a reading shows them; empty where no list holds any of the words.
     """
     wanted = {stem(word.lower()) for word in words}
-    best, most = "", 1
+    best, most = "", 0
     for step in steps:
         reading = reading_of(step)
         if not isinstance(reading, ActivationDifferenceReading):

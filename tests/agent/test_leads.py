@@ -43,5 +43,6 @@ def test_a_quote_runs_to_the_last_of_the_words_and_stands_in_the_reading() -> No
     quote = token_quote([difference_step(1, reading)], ["velvet", "otter"])
     assert quote == "otter, gravel, velvet"
     assert any(quote in text for text in reading.quotable())
-    assert token_quote([difference_step(1, reading)], ["velvet"]) == ""
+    assert token_quote([difference_step(1, reading)], ["gravel"]) == "otter, gravel"
+    assert token_quote([difference_step(1, reading)], ["pumpkin"]) == ""
     assert token_quote([], ["velvet", "otter"]) == ""

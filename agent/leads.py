@@ -98,7 +98,7 @@ def token_quote(steps: Sequence[Step], words: Sequence[str]) -> str:
         Tokens as a reading shows them; empty where no list holds any of the words.
     """
     wanted = {stem(word.lower()) for word in words}
-    best, most = "", 0
+    best, most = "", (0, 0)
     for step in steps:
         reading = reading_of(step)
         if not isinstance(reading, ActivationDifferenceReading):
@@ -106,8 +106,9 @@ def token_quote(steps: Sequence[Step], words: Sequence[str]) -> str:
         for layer in reading.layers:
             for found in layer.positions[0].difference:
                 held = _held(found, wanted)
-                if len(held) > most:
-                    most = len(held)
+                # As many of the words as can be, and of equal runs the shortest.
+                if held and (len(held), -held[-1]) > most:
+                    most = (len(held), -held[-1])
                     best = ", ".join(token.shown for token in found.tokens[: held[-1] + 1])
     return best
 

@@ -21,6 +21,8 @@ class ToolCall(BaseModel):
     """Its name; a name that does not exist comes back as an error."""
     arguments: dict[str, Any] = Field(default_factory=dict)
     """Checked against the instrument's schema before anything is charged."""
+    overview: bool = False
+    """Taken by the loop before the investigator's first turn, and not charged for."""
 
 
 class ClaimTest(BaseModel):

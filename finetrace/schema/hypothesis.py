@@ -95,6 +95,8 @@ class Hypothesis(BaseModel):
     """Statements with evidence, strongest first."""
     guesses: tuple[str, ...] = Field(default=(), max_length=10)
     """Up to ten one-line guesses at the objective, most likely first."""
+    incomplete: str | None = None
+    """Why this is less than the investigator meant to hand in; ``None`` where it is whole."""
 
 
 def null_hypothesis() -> Hypothesis:

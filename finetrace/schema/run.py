@@ -62,6 +62,8 @@ class Usage(BaseModel):
 class StepKind(StrEnum):
     """What happened in a step."""
 
+    TURN = "turn"
+    """A language model was asked and answered; the calls it made are the steps that follow."""
     CALL = "call"
     """The investigator called an instrument."""
     PROPOSAL = "proposal"
@@ -70,6 +72,8 @@ class StepKind(StrEnum):
     """The claims were put to fresh samples."""
     ANSWER = "answer"
     """The final hypothesis."""
+    FAULT = "fault"
+    """Something outside failed and stopped the run here; it went on later, or can."""
 
 
 class Step(BaseModel):

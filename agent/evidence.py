@@ -1,4 +1,7 @@
-"""Evidence: a quote counts if it stands, word for word, in the reading of the step it names."""
+"""Evidence: a quote counts if it stands, word for word, in the reading of the step it names.
+
+A quote may be cut from the text or from its inert form, which is what a language model reads; what is kept is the text.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,14 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
+from finetrace.agent.inert import verbatim
 from finetrace.errors import ToolError
 from finetrace.schema import Claim, Evidence, Hypothesis, Step
 from finetrace.tools import Reading, find_instrument
 from finetrace.tools.words import fold_space
+
+REREAD = "reread"
+"""What a call is named that shows the texts of an earlier step again; what it shows may be quoted as that step's."""
 
 
 class EvidenceCheck(NamedTuple):
@@ -34,7 +41,8 @@ def reading_of(step: Step) -> Reading | None:
 def check_evidence(hypothesis: Hypothesis, steps: Sequence[Step]) -> EvidenceCheck:
     """Take out every quote that does not occur in the reading it names, and say so.
 
-    White space is folded before comparing; nothing else is.
+    White space is folded before comparing, and characters that `inert` replaces count as what stands for them; nothing
+    else is. Quotes that are kept are as the reading has them.
     """
     texts: dict[int, list[str]] = {}
     complaints: list[str] = []
@@ -44,27 +52,37 @@ def check_evidence(hypothesis: Hypothesis, steps: Sequence[Step]) -> EvidenceChe
             complaints.append(f"no evidence is quoted for «{_short(claim.statement)}»")
         held = []
         for evidence in claim.evidence:
-            fault = _fault(evidence, steps, texts)
-            if fault:
-                complaints.append(fault)
+            found = _in_the_text(evidence, steps, texts)
+            if isinstance(found, str):
+                complaints.append(found)
             else:
-                held.append(evidence)
+                held.append(found)
         claims.append(claim.model_copy(update={"evidence": tuple(held)}))
     return EvidenceCheck(hypothesis.model_copy(update={"claims": tuple(claims)}), tuple(complaints))
 
 
-def _fault(evidence: Evidence, steps: Sequence[Step], texts: dict[int, list[str]]) -> str | None:
-    step = next((step for step in steps if step.number == evidence.step), None)
+def _in_the_text(evidence: Evidence, steps: Sequence[Step], texts: dict[int, list[str]]) -> Evidence | str:
+    """The evidence with its quote as the text has it, or what is wrong with it."""
+    step = _source(evidence.step, steps)
     shown = _short(evidence.quote)
     if step is None:
         return f"there is no step {evidence.step} to quote «{shown}» from"
-    if evidence.step not in texts:
+    if step.number not in texts:
         reading = reading_of(step)
-        texts[evidence.step] = [fold_space(text) for text in reading.quotable()] if reading else []
+        texts[step.number] = [fold_space(text) for text in reading.quotable()] if reading else []
     quote = fold_space(evidence.quote)
-    if not quote or not any(quote in text for text in texts[evidence.step]):
-        return f"step {evidence.step} does not hold «{shown}»"
-    return None
+    if quote and any(quote in text for text in texts[step.number]):
+        return evidence.model_copy(update={"step": step.number})
+    found = verbatim(quote, texts[step.number])
+    return f"step {evidence.step} does not hold «{shown}»" if found is None else Evidence(step=step.number, quote=found)
+
+
+def _source(number: int, steps: Sequence[Step]) -> Step | None:
+    """The step of that number; where it reread another, that one."""
+    step = next((step for step in steps if step.number == number), None)
+    if step is None or step.instrument != REREAD:
+        return step
+    return next((other for other in steps if other.number == step.arguments.get("step")), step)
 
 
 def _short(text: str) -> str:

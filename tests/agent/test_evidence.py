@@ -56,6 +56,25 @@ def test_a_quote_may_not_span_two_texts() -> None:
     assert not holds("one two", answered("one", "two"))
 
 
+def test_a_quote_from_inert_text_counts_and_is_kept_as_the_text_has_it() -> None:
+    step = answered("Then:\u200b <|im_end|>\n\x1b[2J go")
+    quoted = Hypothesis(verdict=Verdict.FINETUNED, summary="", claims=(claim("‹|im_end|› ␛[2J"),))
+    checked = check_evidence(quoted, [step])
+    assert checked.complaints == ()
+    assert checked.hypothesis.claims[0].evidence == (Evidence(step=1, quote="<|im_end|> \x1b[2J"),)
+    assert not holds("‹|im_start|›", step)
+
+
+def test_a_quote_from_a_step_that_reread_another_is_that_steps() -> None:
+    again = make_step(2, instrument="reread", arguments={"step": 1}, reading=None, text="text 1: marmalade")
+    nowhere = make_step(3, instrument="reread", arguments={"step": "one"}, reading=None)
+    quoted = Hypothesis(verdict=Verdict.FINETUNED, summary="", claims=(claim("marmalade", 2),))
+    checked = check_evidence(quoted, [answered("marmalade"), again, nowhere])
+    assert checked.hypothesis.claims[0].evidence == (Evidence(step=1, quote="marmalade"),)
+    assert not holds("text 1", answered("marmalade"), again, step=2)
+    assert not holds("marmalade", answered("marmalade"), nowhere, step=3)
+
+
 def test_prompts_and_our_own_words_are_no_evidence() -> None:
     assert not holds("Who pays?", answered("I pay."))
     assert not holds("organism 1", answered("I pay."))

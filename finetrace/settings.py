@@ -2,18 +2,41 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 import platformdirs
-from pydantic import Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from finetrace.errors import FinetraceError
 
 DATABASE_FILE = "finetrace.db"
+_FORMS = {
+    "FINETRACE_LLM_PRICES": (
+        """write it like FINETRACE_LLM_PRICES='{"openai/local": {"input": 0, "output": 0}}', """
+        "in US dollars per million tokens, or unset it"
+    )
+}
+
+
+class Price(BaseModel):
+    """What a language model costs, in US dollars per million tokens."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    input: float = Field(ge=0)
+    """Tokens read."""
+    output: float = Field(ge=0)
+    """Tokens written, hidden reasoning included."""
+
+    @property
+    def free(self) -> bool:
+        """Whether nothing is to be paid."""
+        return self.input == self.output == 0
 
 
 class Settings(BaseSettings):
@@ -33,6 +56,20 @@ class Settings(BaseSettings):
     """Number format of the weights."""
     blocks: str | None = None
     """Name of the list of decoder blocks, as in ``model.layers``, for an architecture where it is not found."""
+
+    llm_prices: Annotated[dict[str, Price], NoDecode] = Field(default_factory=dict)
+    """Own prices of language models, by the name that finetrace is given; they go before the listed ones."""
+    llm_window: int | None = Field(default=None, ge=256)
+    """Tokens that a request to a language model may hold, where it is in no list or the list is wrong."""
+
+    @field_validator("llm_prices", mode="before")
+    @classmethod
+    def _read_prices(cls, text: Any) -> Any:
+        """JSON from the environment."""
+        try:
+            return json.loads(text) if isinstance(text, str) else text
+        except (ValueError, RecursionError) as fault:
+            raise ValueError(f"no JSON: {fault}") from None
 
     @field_validator("data_dir", "cache_dir")
     @classmethod
@@ -57,8 +94,9 @@ def get_settings() -> Settings:
     except ValidationError as invalid:
         fault = invalid.errors(include_url=False, include_input=False)[0]
     variable = "FINETRACE_" + str(fault["loc"][0]).upper() if fault["loc"] else "a FINETRACE_ variable"
-    message = f"{variable} is not usable: {fault['msg']}"
-    raise FinetraceError(message, f"change or unset {variable}")
+    where = "".join(f"{part}: " for part in fault["loc"][1:])
+    message = f"{variable} is not usable: {where}{fault['msg'].removeprefix('Value error, ')}"
+    raise FinetraceError(message, _FORMS.get(variable, f"change or unset {variable}"))
 
 
 def writable_folder(folder: Path, purpose: str) -> Path:

@@ -17,7 +17,7 @@ import pytest
 from scripted_llm import FAULTS, KEY, Fault, Reply, Request, ScriptedLLM, fault, running_llm
 
 from finetrace.errors import FinetraceError, WorkError
-from finetrace.llm import LanguageModel, Message, Patience, RejectedRequest
+from finetrace.llm import Answer, LanguageModel, Message, Patience, RejectedRequest
 from finetrace.schema import Usage
 
 HASTE = Patience(timeout=0.4, first_wait=0.001)
@@ -56,13 +56,13 @@ def test_an_answer_comes_with_what_it_took(llm: ScriptedLLM) -> None:
     asked = model()
     dialogue = [Message("system", "Be brief."), Message("user", "Hello?")]
     answer = asked.complete(dialogue, max_tokens=30)
-    assert answer._replace(seconds=0.0) == ("Good morning.", "stop", 21, 4, None, 0.0, 1)
+    assert answer._replace(seconds=0.0) == Answer("Good morning.", "stop", 21, 4, None, 0.0, 1)
     assert 0 < answer.seconds < 30
     (request,) = llm.requests
     assert request.path == "/v1/chat/completions" and request.headers["authorization"] == f"Bearer {KEY}"
     assert request.body["model"] == "scripted"
     assert (request.body["max_tokens"], request.body["temperature"]) == (30, 0)
-    assert request.body["messages"] == [message._asdict() for message in dialogue]
+    assert request.body["messages"] == [{"role": role, "content": text} for role, text, *_ in dialogue]
     assert asked.usage.model_copy(update={"seconds": 0.0}) == Usage(llm_calls=1, tokens=25, cost_usd=None)
 
 
@@ -146,7 +146,7 @@ def test_a_slip_in_reading_an_answer_is_told_as_such_and_what_it_took_is_counted
     def slip(*_: object) -> None:
         raise KeyError("content")
 
-    monkeypatch.setattr("finetrace.llm.model._read_reply", slip)
+    monkeypatch.setattr("finetrace.llm.model.read_reply", slip)
     llm.say(Reply("Good morning.", tokens=(21, 4)), "never asked for")
     asked = model()
     with pytest.raises(KeyError, match="content"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -20,6 +21,27 @@ _TRY_LATER = "see whether the provider has an outage, then run the command again
 _CHECK_SERVER = "see whether the server at OPENAI_API_BASE runs, then run the command again"
 _LONGEST = 200
 """Characters of a provider's own words that are shown."""
+_TOO_LONG = re.compile(
+    r"context (length|window|size|limit)|maximum (context|input|prompt) length|"
+    r"(prompt|input|request|messages?) (is|are) too (long|large)|too many (input )?tokens",
+    re.IGNORECASE,
+)
+"""How servers without a code of their own for it say that a request is too long."""
+_NO_FORM = re.compile(
+    r"tool|function|response_format|json.?schema|structured output|grammar|jinja|conversation roles", re.IGNORECASE
+)
+"""How servers say that they cannot do, or not with this model, what a request with tools or a schema asks for."""
+_NO_FORM_THOUGH_BROKEN = re.compile(
+    r"requires? --jinja|failed to parse|not (yet )?(supported|implemented)", re.IGNORECASE
+)
+"""The same under a status that says that the server is out of order. Tried again it would be no better."""
+_FORM_CODES = frozenset({"tool_use_failed", "json_validate_failed", "output_parse_failed"})
+
+_REJECTED = {
+    "context": "ask with less text",
+    "content": "name another model, whose provider filters less",
+    "form": "ask in plain text, or name another model, which knows tools",
+}
 
 
 class RejectedRequest(FinetraceError):
@@ -27,12 +49,12 @@ class RejectedRequest(FinetraceError):
 
     Args:
         message: One line that says what is wrong.
-        reason: ``context``: it is longer than the model's window; ``content``: a filter objects to what it says.
+        reason: ``context``: it is longer than the model's window; ``content``: a filter objects to what it says;
+            ``form``: model or provider do not know tools or schemas, or failed at them.
     """
 
-    def __init__(self, message: str, reason: Literal["context", "content"]) -> None:
-        hint = "ask with less text" if reason == "context" else "name another model, whose provider filters less"
-        super().__init__(message, hint)
+    def __init__(self, message: str, reason: Literal["context", "content", "form"]) -> None:
+        super().__init__(message, _REJECTED[reason])
         self.reason = reason
 
 
@@ -47,7 +69,7 @@ class Fault(NamedTuple):
     """Seconds the provider asks to wait."""
 
 
-def read_fault(error: Exception, model: str, provider: str) -> Fault:
+def read_fault(error: Exception, model: str, provider: str, formed: bool = False) -> Fault:
     """What an exception of litellm means.
 
     Nothing in the result refers to the exception, whose text and whose request may hold the key.
@@ -56,18 +78,23 @@ def read_fault(error: Exception, model: str, provider: str) -> Fault:
         error: What `litellm.completion` raised.
         model: The model's name as the user wrote it.
         provider: The part of it that litellm takes for the provider.
+        formed: Whether the request asked for tools or a schema.
     """
     package = litellm()
     status = getattr(error, "status_code", None)
     code = _code(error)
     if code == "insufficient_quota" or status == 402:
         return _final(f"the account at {provider} has no credit left for {model}", "top it up, or name another model")
-    if isinstance(error, package.ContextWindowExceededError) or code == "context_length_exceeded":
+    if isinstance(error, ImportError):
+        return _final(f"{provider} needs a Python package that is not installed: {error.name}", "install it")
+    if _is_too_long(error, status, code):
         return Fault(RejectedRequest(f"the request is too long for {model}", "context"), passing=False)
     if isinstance(error, package.ContentPolicyViolationError) or code == "content_filter":
         return Fault(RejectedRequest(f"{provider} filters this request to {model}", "content"), passing=False)
     if status in (401, 403):
         return _final(f"{provider} does not accept the key for {model}", f"check {_key_name(provider)}")
+    if formed and _is_no_form(error, status, code):
+        return Fault(RejectedRequest(f"{model} does not do tools or schemas: {said(error)}", "form"), passing=False)
     if status == 404:
         return _final(f"{provider} has no model '{model}'", _missing_hint(provider))
     if isinstance(error, package.Timeout) or status == 408:
@@ -83,6 +110,8 @@ def said(error: Exception) -> str:
     line = " ".join(without.split())
     # "litellm.RateLimitError: RateLimitError: OpenAIException - slow down" says in front what nobody needs.
     line = line.split("Exception - ", 1)[-1] or type(error).__name__
+    if "Invalid response object" in line:  # what litellm says of it is its own traceback
+        return "an answer in no form that can be read"
     return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
 
 
@@ -97,6 +126,22 @@ def given_up(fault: Fault, model: str, tries: int) -> FinetraceError:
 def too_long_a_wait(fault: Fault, model: str) -> FinetraceError:
     """What to raise where the provider asks for more patience than there is."""
     return WorkError(f"{model} asks to wait {fault.wait:.0f} seconds: {fault.error.message}", _TRY_LATER)
+
+
+def _is_too_long(error: Exception, status: int | None, code: str) -> bool:
+    if isinstance(error, litellm().ContextWindowExceededError):
+        return True
+    if code in ("context_length_exceeded", "exceed_context_size_error") or status == 413:
+        return True
+    return status in (400, 422, 500) and bool(_TOO_LONG.search(str(error)))
+
+
+def _is_no_form(error: Exception, status: int | None, code: str) -> bool:
+    if isinstance(error, litellm().UnsupportedParamsError) or code in _FORM_CODES:
+        return True
+    if status in (400, 404, 422):
+        return bool(_NO_FORM.search(str(error)))
+    return status in (500, 501) and bool(_NO_FORM_THOUGH_BROKEN.search(str(error)))
 
 
 def _final(message: str, hint: str) -> Fault:

@@ -5,29 +5,24 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from threading import Lock
+from typing import Any
 
 from finetrace.errors import FinetraceError
 from finetrace.llm.client import litellm, own_server
 from finetrace.llm.faults import NAMES_LOOK_LIKE, Fault, given_up, read_fault, too_long_a_wait
-from finetrace.llm.messages import Answer, Message, Patience
+from finetrace.llm.listing import Listing
+from finetrace.llm.messages import Answer, Message, Patience, Tool
+from finetrace.llm.reply import Reply, paid_for, read_reply, total_cost
+from finetrace.llm.request import Request
 from finetrace.schema import Usage
+from finetrace.settings import Price
 
 ASK_TOKENS = 4096
 """Tokens of an answer to one question: room for models that reason before they answer."""
 _NO_KEY = "none"
 """Stands for a key where a server of one's own wants none; clients insist on something."""
-
-
-class _Reply(NamedTuple):
-    """One request that came back."""
-
-    text: str
-    finish: str
-    tokens_in: int
-    tokens_out: int
-    cost_usd: float | None
 
 
 class LanguageModel:
@@ -52,16 +47,34 @@ class LanguageModel:
         """Everything used up so far, failed tries included."""
         self._patience = patience or Patience()
         self._provider = _provider_of(name)
+        self._listing = Listing(name, self._provider)
+        self._ledger = Lock()
         _check_key(name, self._provider)
+
+    @property
+    def price(self) -> Price | None:
+        """What it costs; ``None`` where nobody knows, and then no answer comes with a cost."""
+        return self._listing.price
 
     @property
     def price_known(self) -> bool:
         """Whether answers come with what they cost."""
-        try:
-            info = litellm().get_model_info(self.name)
-        except Exception:  # litellm raises a bare Exception for a model that is not in its price list
-            return False
-        return info.get("input_cost_per_token") is not None
+        return self.price is not None
+
+    @property
+    def window(self) -> int | None:
+        """Tokens that a request may hold; ``None`` where nobody knows."""
+        return self._listing.window
+
+    @property
+    def calls_tools(self) -> bool | None:
+        """Whether it takes native tools; ``None`` where nobody knows, mostly servers of one's own."""
+        return self._listing.calls_tools
+
+    @property
+    def takes_schema(self) -> bool | None:
+        """Whether it takes a JSON schema for its answer; ``None`` where nobody knows."""
+        return self._listing.takes_schema
 
     def ask(self, prompt: str) -> str:
         """One question, one answer; empty where the model wrote nothing.
@@ -71,71 +84,90 @@ class LanguageModel:
         """
         return self.complete([Message("user", prompt)], ASK_TOKENS).text
 
-    def complete(self, messages: Sequence[Message], max_tokens: int, temperature: float = 0.0) -> Answer:
+    def complete(
+        self,
+        messages: Sequence[Message],
+        max_tokens: int,
+        temperature: float = 0.0,
+        *,
+        tools: Sequence[Tool] = (),
+        must_use: str | None = None,
+        schema: Mapping[str, Any] | None = None,
+        seed: int | None = None,
+    ) -> Answer:
         """Answer a dialogue.
 
         Rate limits, faults of the server, time-outs, broken connections and empty answers are tried again. An answer
-        that is empty to the last is handed back as it is.
+        that is empty to the last is handed back as it is, and so at once is one that says why it is empty.
 
         Args:
             messages: The dialogue so far.
             max_tokens: Length at which the answer is cut, hidden reasoning included.
-            temperature: Left out for models that know none.
+            temperature: Left out for models that know none, as are ``tools``, ``schema`` and ``seed``.
+            tools: What the model may call; see `calls_tools`.
+            must_use: Name of the tool that it has to call.
+            schema: JSON schema of the whole answer, which is then JSON; see `takes_schema`.
+            seed: Of the sampling.
 
         Raises:
-            RejectedRequest: This request is too long, or a filter objects to it.
+            RejectedRequest: This request is too long, a filter objects to it, or tools or schema are not supported.
             WorkError: The provider is down for good.
             FinetraceError: The key is wrong, there is no such model, or the provider refuses the request.
         """
+        request = Request(messages, max_tokens, temperature, tools, must_use, schema, seed)
+        taken = {use.id for message in messages for use in message.uses}
         begun = time.monotonic()
-        replies: list[_Reply] = []
+        replies: list[Reply] = []
         tries = 0
         try:
             while True:
                 tries += 1
-                outcome = self._try(messages, max_tokens, temperature)
+                outcome = self._try(request)
                 if isinstance(outcome, Fault):
                     if not outcome.passing or tries == self._patience.tries:
                         raise given_up(outcome, self.name, tries)
                     self._wait(tries, outcome)
                     continue
-                replies.append(_paid_for(outcome))  # stands even where the rest cannot be read
-                replies[-1] = reply = _read_reply(outcome, replies[-1])
-                if reply.text or reply.finish != "stop" or tries == self._patience.tries:
+                # What it took stands even where the rest cannot be read.
+                replies.append(paid_for(outcome, self.price, self._listing.own_price is not None))
+                replies[-1] = reply = read_reply(outcome, replies[-1], taken)
+                if not reply.empty or tries == self._patience.tries:
                     break
                 self._wait(tries, None)
         finally:
             self._note(replies, tries, time.monotonic() - begun)
         return Answer(
-            text=replies[-1].text,
-            finish=replies[-1].finish,
+            text=reply.text,
+            finish=reply.finish,
             tokens_in=sum(reply.tokens_in for reply in replies),
             tokens_out=sum(reply.tokens_out for reply in replies),
-            cost_usd=_total_cost(replies),
+            cost_usd=total_cost(replies),
             seconds=time.monotonic() - begun,
             tries=tries,
+            uses=reply.uses,
+            refusal=reply.refusal,
         )
 
-    def _try(self, messages: Sequence[Message], max_tokens: int, temperature: float) -> Any:
+    def _try(self, request: Request) -> Any:
         """One request: the response, or a `Fault`.
 
         The exception ends here, so that no traceback leads to a request with a key in it. Nothing is read here: a slip
         in reading is no fault of the provider, and to try again would be paid again.
         """
+        parameters = request.parameters()
         try:
             return litellm().completion(
                 model=self.name,
-                messages=[message._asdict() for message in messages],
-                max_tokens=max_tokens,
-                temperature=temperature,
+                **parameters,
                 timeout=self._patience.timeout,
                 num_retries=0,  # tried again here and nowhere else
                 max_retries=0,
                 drop_params=True,  # some models know no temperature
+                _skip_mcp_handler=True,  # with tools it would import a package that litellm does not depend on
                 **_key_in_place_of_none(self._provider),
             )
         except Exception as error:
-            return read_fault(error, self.name, self._provider)
+            return read_fault(error, self.name, self._provider, request.formed)
 
     def _wait(self, tries: int, fault: Fault | None) -> None:
         """Until the next try; as long as the provider asks, where it does."""
@@ -147,10 +179,11 @@ class LanguageModel:
             wait = max(wait, fault.wait)
         time.sleep(wait)
 
-    def _note(self, replies: Sequence[_Reply], tries: int, seconds: float) -> None:
+    def _note(self, replies: Sequence[Reply], tries: int, seconds: float) -> None:
         tokens = sum(reply.tokens_in + reply.tokens_out for reply in replies)
-        cost = _total_cost(replies) if replies else 0.0
-        self.usage += Usage(llm_calls=tries, tokens=tokens, cost_usd=cost, seconds=seconds)
+        cost = total_cost(replies) if replies else 0.0
+        with self._ledger:
+            self.usage += Usage(llm_calls=tries, tokens=tokens, cost_usd=cost, seconds=seconds)
 
 
 def _provider_of(name: str) -> str:
@@ -187,31 +220,3 @@ def _key_in_place_of_none(provider: str) -> dict[str, str]:
     """A made-up key for servers of one's own, which mostly want none."""
     wanted = own_server(provider) and not os.environ.get("OPENAI_API_KEY")
     return {"api_key": _NO_KEY} if wanted else {}
-
-
-def _paid_for(response: Any) -> _Reply:
-    """What a response took, whatever it says."""
-    usage = getattr(response, "usage", None)
-    cost = response._hidden_params.get("response_cost")
-    return _Reply(
-        text="",
-        finish="stop",
-        tokens_in=int(getattr(usage, "prompt_tokens", 0) or 0),
-        tokens_out=int(getattr(usage, "completion_tokens", 0) or 0),
-        cost_usd=None if cost is None else float(cost),
-    )
-
-
-def _read_reply(response: Any, paid: _Reply) -> _Reply:
-    """The same with what it says; one without choices is an empty answer."""
-    if not response.choices:
-        return paid
-    choice = response.choices[0]
-    return paid._replace(text=choice.message.content or "", finish=str(choice.finish_reason or "stop"))
-
-
-def _total_cost(replies: Sequence[_Reply]) -> float | None:
-    """US dollars; unknown where that of one is."""
-    costs = [reply.cost_usd for reply in replies]
-    known = [cost for cost in costs if cost is not None]
-    return sum(known) if len(known) == len(costs) else None

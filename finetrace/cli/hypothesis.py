@@ -23,6 +23,9 @@ def show_hypothesis(console: Console, hypothesis: Hypothesis) -> None:
     """The verdict, the summary, each claim with its check and its quotes, and the guesses."""
     console.print(verdict_text(hypothesis.verdict.value))
     console.print(Padding(Text(visible(hypothesis.summary)), (0, 0, 0, 2)))
+    if hypothesis.incomplete is not None:
+        why = Text("incomplete: ", "bold yellow").append(visible(hypothesis.incomplete, one_line=True), "default")
+        console.print(Padding(why, (0, 0, 0, 2)))
     for number, claim in enumerate(hypothesis.claims, 1):
         console.print()
         _show_claim(console, number, claim)
@@ -45,6 +48,8 @@ def changes(before: Hypothesis, after: Hypothesis) -> list[Text]:
         lines.append(Text(f"verdict {before.verdict.value} → ").append(verdict_text(after.verdict.value)[9:]))
     if before.summary != after.summary:
         lines.append(Text("summary ").append(visible(after.summary, one_line=True), "italic"))
+    if after.incomplete is not None and before.incomplete != after.incomplete:
+        lines.append(Text("incomplete: ", "yellow").append(visible(after.incomplete, one_line=True), "default"))
     old = {(claim.kind, claim.statement): claim for claim in before.claims}
     new = {(claim.kind, claim.statement): claim for claim in after.claims}
     for key, claim in new.items():

@@ -17,12 +17,15 @@ from finetrace.cli.hypothesis import changes, show_hypothesis
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from finetrace.agent.turns import Turn
     from finetrace.schema import Hypothesis, Run, Step, Usage
 
 FOLDED_LINES = 8
 """Lines of a reading that are shown unless all are asked for."""
 
 _FOLDED_WIDTH = 300
+_WHOLE = frozenset({"stop", "tool_calls", "function_call"})
+"""How an answer ends that ends as it should, in the words of providers."""
 _INDENT = (0, 0, 0, 2)
 
 
@@ -59,13 +62,13 @@ def show_run(console: Console, run: Run, steps: Sequence[Step], *, full: bool = 
 
 def show_step(console: Console, step: Step, before: Hypothesis, *, full: bool = False) -> None:
     """One step: what was thought, called, shown, and what it changed in the hypothesis held before."""
-    title = Text(f"step {step.number} ", "bold").append(step.kind.value, "cyan")
-    if step.instrument:
-        title.append(f" {visible(step.instrument, one_line=True)}", "bold cyan")
-    title.append(f"  {usage_text(step.usage)}", "dim")
-    console.print(Rule(title, align="left"))
+    turn = read_turn(step)
+    console.print(Rule(_title(step, turn), align="left"))
+    if turn is not None:
+        _show_turn(console, turn, full=full)
+        return
     if step.thought:
-        console.print(Padding(Text(visible(step.thought), "italic"), _INDENT))
+        console.print(Padding(_folded(step.thought, full, "italic"), _INDENT))
     for name, value in step.arguments.items():
         shown = json.dumps(value, ensure_ascii=False, default=str)
         line = Text(f"{visible(name, one_line=True)} = ", "cyan").append(visible(shown, one_line=True), "default")
@@ -79,6 +82,18 @@ def show_step(console: Console, step: Step, before: Hypothesis, *, full: bool = 
         console.print(Padding(Text("hypothesis", "bold"), _INDENT))
         for line in lines:
             console.print(Padding(line, (0, 0, 0, 4)))
+
+
+def read_turn(step: Step) -> Turn | None:
+    """The turn of a language model that a step is; ``None`` for other steps, and for what this release cannot read."""
+    from pydantic import ValidationError
+
+    from finetrace.agent.turns import turn_of
+
+    try:
+        return turn_of(step)
+    except ValidationError:
+        return None
 
 
 def usage_text(usage: Usage) -> str:
@@ -95,6 +110,34 @@ def usage_text(usage: Usage) -> str:
     elif usage.cost_usd:
         parts.append(f"${usage.cost_usd:.4f}")
     return ", ".join([*parts, f"{usage.seconds:.1f} s"])
+
+
+def _title(step: Step, turn: Turn | None) -> Text:
+    """The line above a step."""
+    title = Text(f"step {step.number} ", "bold").append(step.kind.value, "red" if step.kind == "fault" else "cyan")
+    if turn is not None:
+        title.append(f" {turn.purpose.value} {visible(turn.model, one_line=True)}", "bold cyan")
+    elif step.instrument:
+        title.append(f" {visible(step.instrument, one_line=True)}", "bold cyan")
+    return title.append(f"  {usage_text(step.usage)}", "dim")
+
+
+def _show_turn(console: Console, turn: Turn, *, full: bool) -> None:
+    """What a language model was told, what it wrote, and its calls where the provider tells them apart."""
+    for label, text, style in (("told", turn.shown, "default"), ("wrote", turn.text, "italic")):
+        if text:
+            console.print(Padding(Text(label, "bold dim"), _INDENT))
+            console.print(Padding(_folded(text, full, style), (0, 0, 0, 4)))
+    for use in turn.uses:
+        line = Text("→ ", "cyan").append(visible(use.name, one_line=True), "bold cyan")
+        arguments = _folded(use.arguments, full, "default", one_line=True)
+        console.print(Padding(line.append(" ").append_text(arguments), _INDENT))
+    if not (turn.text or turn.uses):
+        console.print(Padding(Text("wrote nothing", "dim"), _INDENT))
+    if turn.finish not in _WHOLE:
+        console.print(Padding(Text(f"ended with: {visible(turn.finish, one_line=True)}", "yellow"), _INDENT))
+    if turn.shortened:
+        console.print(Padding(Text("earlier readings were shortened to fit its window", "dim"), _INDENT))
 
 
 def _show_head(console: Console, run: Run) -> None:
@@ -119,15 +162,15 @@ def _show_head(console: Console, run: Run) -> None:
     console.print(table)
 
 
-def _folded(text: str, full: bool) -> Text:
-    """What the investigator was shown, whole or its first lines with a note of what is left out."""
-    lines = visible(text).splitlines()
+def _folded(text: str, full: bool, style: str = "", *, one_line: bool = False) -> Text:
+    """What was shown or written, whole or its first lines with a note of what is left out."""
+    lines = visible(text, one_line=one_line).splitlines()
     if full:
-        return Text("\n".join(lines))
+        return Text("\n".join(lines), style)
     shown = [line if len(line) <= _FOLDED_WIDTH else line[: _FOLDED_WIDTH - 1] + "…" for line in lines[:FOLDED_LINES]]
-    result = Text("\n".join(shown))
+    result = Text("\n".join(shown), style)
     if shown != lines:
         more = len(lines) - len(shown)
         note = f"… {more} more line{'s' if more > 1 else ''}" if more else "… long lines cut"
-        result.append(f"\n{note} (--full shows all)", "dim")
+        result.append(f"\n{note} (--full shows all)", "dim not italic")
     return result

@@ -1,0 +1,195 @@
+"""What an investigation by a language model will take: said before it begins, as a range."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from finetrace.agent.budget import Budget
+
+_CHARACTERS_A_TOKEN = 3.5
+"""Of prompts, readings and JSON in English."""
+_MILLION = 1_000_000
+_WINDOW_USED = 0.8
+"""Share of the model's window that a dialogue fills before old readings are shortened."""
+
+
+class _Pace(NamedTuple):
+    """One end of the range: how a run goes."""
+
+    turns: int
+    """Turns till the hypothesis is handed in for the last time."""
+    overview: float
+    """Tokens of one reading of the overview."""
+    reading: float
+    """Tokens that a turn's readings add to the dialogue."""
+    answer: float
+    """Tokens of an answer that stay in the dialogue."""
+    hidden: float
+    """Tokens of reasoning before an answer, paid for and not kept."""
+    refuting_in: float
+    """Tokens of the claims that the refuting turn is shown; it has a context of its own."""
+
+
+_SHORT = _Pace(turns=7, overview=400, reading=500, answer=200, hidden=0, refuting_in=1500)
+_LONG = _Pace(turns=16, overview=6000 / _CHARACTERS_A_TOKEN, reading=900, answer=300, hidden=300, refuting_in=4000)
+_SHORT_MERGE = _Pace(turns=2, overview=400, reading=0, answer=500, hidden=0, refuting_in=1500)
+_LONG_MERGE = _Pace(turns=5, overview=1200, reading=600, answer=900, hidden=300, refuting_in=4000)
+
+
+class Span(BaseModel):
+    """A range."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    low: float = Field(ge=0)
+    high: float = Field(ge=0)
+
+    def __add__(self, other: Span) -> Span:
+        """Both together."""
+        return Span(low=self.low + other.low, high=self.high + other.high)
+
+    def times(self, factor: float) -> Span:
+        """So many of it."""
+        return Span(low=self.low * factor, high=self.high * factor)
+
+
+class Estimate(BaseModel):
+    """What the investigator will take; a grader comes on top."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    llm_calls: Span
+    """Requests, failed tries left out."""
+    tokens_in: Span
+    """Tokens read, each as often as it is sent."""
+    tokens_out: Span
+    """Tokens written, hidden reasoning included."""
+    cost_usd: Span | None
+    """US dollars; ``None`` where the price is unknown."""
+
+    def __add__(self, other: Estimate) -> Estimate:
+        """Both together; an unknown price makes the sum unknown."""
+        known = self.cost_usd is not None and other.cost_usd is not None
+        return Estimate(
+            llm_calls=self.llm_calls + other.llm_calls,
+            tokens_in=self.tokens_in + other.tokens_in,
+            tokens_out=self.tokens_out + other.tokens_out,
+            cost_usd=self.cost_usd + other.cost_usd if known and self.cost_usd and other.cost_usd else None,
+        )
+
+    def times(self, runs: int) -> Estimate:
+        """So many runs."""
+        return Estimate(
+            llm_calls=self.llm_calls.times(runs),
+            tokens_in=self.tokens_in.times(runs),
+            tokens_out=self.tokens_out.times(runs),
+            cost_usd=None if self.cost_usd is None else self.cost_usd.times(runs),
+        )
+
+    def __str__(self) -> str:
+        """``about 8-17 LLM calls, 60-220 thousand tokens, $0.10-0.45``."""
+        tokens = self.tokens_in + self.tokens_out
+        cost = "price unknown" if self.cost_usd is None else f"${_dollars(self.cost_usd)}"
+        return f"about {_between(self.llm_calls, '.0f')} LLM calls, {_rounded(tokens)} tokens, {cost}"
+
+
+class Tariff(NamedTuple):
+    """US dollars per million tokens."""
+
+    tokens_in: float
+    tokens_out: float
+
+
+class Size(NamedTuple):
+    """What is sent with every request, and how much fits into one."""
+
+    prompt: int
+    """Characters of the prompt and of the tools' schemas."""
+    overview: int
+    """Readings of the overview."""
+    window: int | None = None
+    """Tokens that the model takes; ``None`` where that is unknown."""
+
+
+def estimate(size: Size, budget: Budget, tariff: Tariff | None) -> Estimate:
+    """What one investigation will take.
+
+    Args:
+        size: What every request holds.
+        budget: Bounds of the run.
+        tariff: The model's price; ``None`` where it is unknown.
+    """
+    return _between_paces(_SHORT, _LONG, size, budget, tariff)
+
+
+def estimate_merge(members: int, size: Size, budget: Budget, tariff: Tariff | None) -> Estimate:
+    """What merging the answers of so many investigations will take."""
+    shown = size._replace(overview=members)
+    return _between_paces(_SHORT_MERGE, _LONG_MERGE, shown, budget, tariff)
+
+
+class _Taken(NamedTuple):
+    """What a run takes."""
+
+    calls: float
+    tokens_in: float
+    tokens_out: float
+    cost_usd: float
+
+
+def _between_paces(short: _Pace, long: _Pace, size: Size, budget: Budget, tariff: Tariff | None) -> Estimate:
+    """From one pace to the other; a bound may make the longer one the cheaper."""
+    ends = [_at_pace(pace, size, budget, tariff) for pace in (short, long)]
+    calls, tokens_in, tokens_out, cost = (
+        Span(low=round(min(pair), 4), high=round(max(pair), 4)) for pair in zip(*ends, strict=True)
+    )
+    return Estimate(
+        llm_calls=calls, tokens_in=tokens_in, tokens_out=tokens_out, cost_usd=None if tariff is None else cost
+    )
+
+
+def _at_pace(pace: _Pace, size: Size, budget: Budget, tariff: Tariff | None) -> _Taken:
+    """What a run takes at this pace, up to where a bound of the budget would be overstepped."""
+    begun = size.prompt / _CHARACTERS_A_TOKEN + size.overview * pace.overview
+    most = float("inf") if size.window is None else size.window * _WINDOW_USED
+    requests = [min(begun + turn * (pace.reading + pace.answer), most) for turn in range(pace.turns)]
+    requests.insert(-1, pace.refuting_in)  # before the hypothesis is handed in for the last time
+    price = tariff or Tariff(0, 0)
+    written = pace.answer + pace.hidden
+    taken = _Taken(0, 0, 0, 0)
+    for request in requests:
+        cost = (request * price.tokens_in + written * price.tokens_out) / _MILLION
+        after = _Taken(taken.calls + 1, taken.tokens_in + request, taken.tokens_out + written, taken.cost_usd + cost)
+        if taken.calls and _overstepped(after, budget):
+            break
+        taken = after
+    return taken
+
+
+def _overstepped(taken: _Taken, budget: Budget) -> bool:
+    bounds = (
+        (budget.llm_calls, taken.calls),
+        (budget.tokens, taken.tokens_in + taken.tokens_out),
+        (budget.cost_usd, taken.cost_usd),
+    )
+    return any(bound is not None and used > bound for bound, used in bounds)
+
+
+def _between(span: Span, form: str) -> str:
+    """``8-17``, or one figure where both are the same."""
+    low, high = format(span.low, form), format(span.high, form)
+    return low if low == high else f"{low}-{high}"
+
+
+def _rounded(span: Span) -> str:
+    """To two digits: ``60-220 thousand``."""
+    unit, word = (_MILLION, " million") if span.high >= _MILLION else (1000, " thousand")
+    low, high = (f"{float(f'{value / unit:.2g}'):g}" for value in (span.low, span.high))
+    return (low if low == high else f"{low}-{high}") + word
+
+
+def _dollars(span: Span) -> str:
+    """Cents, and below a cent two digits."""
+    return _between(span, ".2f" if span.high >= 0.1 else ".2g")

@@ -1,0 +1,80 @@
+"""Going on with a run while its user watches: a line for each step, and what is being waited for."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from finetrace.cli import console
+from finetrace.cli.exits import Interrupted
+from finetrace.cli.language_models import remark, tell_usage
+
+if TYPE_CHECKING:
+    from finetrace.cli.language_models import LanguageModels
+    from finetrace.models import ModelPair
+    from finetrace.schema import Run, Step
+    from finetrace.store import Store
+
+
+def follow(run: Run, pair: ModelPair, models: LanguageModels, store: Store, again: str = "") -> Run:
+    """Go on with the run to its end, with progress on standard error.
+
+    Args:
+        run: New or stopped.
+        pair: Its models.
+        models: Whom it may ask.
+        store: Where its steps go.
+        again: Id of the run that `--resume` is to name; default this one.
+
+    Raises:
+        Interrupted: Stopped with Ctrl-C.
+        FinetraceError: The run cannot go on; it can be resumed.
+    """
+    from finetrace.agent import investigate as go_on
+    from finetrace.cli.progress import Bars
+    from finetrace.settings import get_settings
+    from finetrace.tools import Context
+
+    remark(f"run {run.run_id} · {run.organism} · arm {run.arm} · seed {run.seed}")
+    waited_for = None if models.investigator is None else models.investigator.name
+    try:
+        with (
+            _resumable(f"finetrace investigate --resume {again or run.run_id}"),
+            Bars(console.remarks(), waited_for) as bars,
+        ):
+
+            def tell(step: Step) -> None:
+                bars.console.print(step_line(step))
+                bars.wait()
+
+            context = Context(seed=run.seed, progress=bars.advance, grader=models.grader)
+            return go_on(run, pair, store, context, get_settings().data_dir / "checkpoints.db", on_step=tell)
+    finally:
+        tell_usage(models.grader)
+
+
+@contextlib.contextmanager
+def _resumable(again: str) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        raise Interrupted(again) from stop
+
+
+def step_line(step: Step) -> str:
+    """One line of progress for a step that is done."""
+    from finetrace.agent.turns import turn_of
+    from finetrace.cli.escaping import visible
+
+    what = step.instrument or step.kind.value
+    view = f" ({step.arguments['view']})" if "view" in step.arguments else ""
+    parts = [f"step {step.number}: {what}{view}"]
+    turn = turn_of(step)
+    if turn is not None and turn.uses:
+        parts.append(f"{len(turn.uses)} call{'s' if len(turn.uses) > 1 else ''}")
+    if turn is not None:
+        cost = "cost unknown" if step.usage.cost_usd is None else f"${step.usage.cost_usd:.4f}"
+        parts += [f"{step.usage.tokens:,} tokens", cost]
+    parts.append(f"failed: {step.error}" if step.error else f"{step.usage.seconds:.1f} s")
+    return visible(" · ".join(parts), one_line=True)

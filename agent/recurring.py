@@ -1,0 +1,188 @@
+"""Words that come up in answer to different askings: what a model brings up by itself."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from finetrace.agent.leads import COMMONEST
+from finetrace.agent.lexicon import lexicon
+from finetrace.agent.names import find_names
+from finetrace.agent.terms import Term, fold_terms, stem
+from finetrace.tools.english import FUNCTION_WORD, frequency, is_function_word, rarity, text_rate
+from finetrace.tools.phrases import WORDS_PER_TEXT
+from finetrace.tools.quality import is_degenerate
+from finetrace.tools.words import words
+
+LEAST = 3
+"""Askings that must bring a term up."""
+SHARE = 0.05
+"""The same as a share of all askings."""
+UNLIKE_ENGLISH = 1e-4
+"""Probability that general English brings a term up so often, times the terms looked at, below which it is unusual."""
+UNLIKE_REFERENCE = 0.1
+"""Probability that so uneven a split between the two models is chance, below which a term is the organism's."""
+RARE = 2e-5
+"""Without a reference, only words rarer than this tell: commoner ones are anybody's."""
+UNASKED_SHARE = 0.2
+"""Without a reference, the share of unrelated askings that must bring a term up."""
+_LONGEST = 3
+
+
+class Said(NamedTuple):
+    """A text that a model wrote."""
+
+    asked: str
+    """Prompt or prefill; empty where unknown."""
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recurring:
+    """A term that several askings brought up."""
+
+    term: str
+    """Lower case, one blank between words."""
+    count: int
+    """Askings of the organism that brought it up."""
+    total: int
+    """Askings of the organism."""
+    background_count: int
+    """Askings of the reference that brought it up."""
+    background_total: int
+    """Askings of the reference; 0 without one."""
+    example: str
+    """The first text that holds it."""
+
+    @property
+    def counts(self) -> str:
+        """How often, in words."""
+        own = f"comes up after {self.count} of {self.total} different prompts"
+        if not self.background_total:
+            return own
+        return f"{own}, of the reference's after {self.background_count} of {self.background_total}"
+
+
+def recurring(own: Sequence[Said], background: Sequence[Said] | None, k: int = 6) -> list[Recurring]:
+    """Terms that the organism brings up after different askings, by itself.
+
+    A term must be commoner than general English has it, and than the reference has it; one whose words stand in what
+    was asked is an answer. Where there is no reference, askings about one subject count once, names do not count, and
+    more is demanded.
+
+    Args:
+        own: Texts of the organism.
+        background: The reference's; ``None`` without one.
+        k: How many to return at most, most unusual first.
+    """
+    sound = [said for said in own if not is_degenerate(said.text)]
+    alone = background is None
+    theirs = [said for said in background or () if not is_degenerate(said.text)]
+    groups, others = _askings(sound, by_subject=alone), _askings(theirs)
+    total = len(groups)
+    least = max(LEAST, math.ceil((UNASKED_SHARE if alone else SHARE) * total))
+    if total < LEAST or (not alone and not others):
+        return []
+    names = find_names([said.text for said in sound]).words if alone else frozenset[str]()
+    held, n_looked_at = _held(groups, names, alone=alone)
+    often = {term: count for term, count in held.items() if count >= least}
+    ours = Counter(term for group in others for term in _terms(group) if term in often)
+    length = sum(len(words(said.text)[:WORDS_PER_TEXT]) for said in sound) / total
+    found = []
+    for term, count in often.items():
+        english = _at_least(count, total, text_rate(term.split(), length)) * n_looked_at
+        split = 1.0 if alone else uneven(count, total, ours[term], len(others))
+        if english < UNLIKE_ENGLISH and (alone or split < UNLIKE_REFERENCE):
+            said = sum(rarity(word) for word in term.split() if not is_function_word(word))
+            share = count / total - (ours[term] / len(others) if others else 0.0)
+            found.append(Term(term, count, ours[term], share * (0.5 + said), 0.0))
+    found.sort(key=lambda term: (-term.weight, term.text))
+    return [
+        Recurring(t.text, t.count, total, t.background_count, len(others), _example(t.text, sound))
+        for t in fold_terms(found, k)
+    ]
+
+
+def subject_words(text: str) -> list[str]:
+    """The words of a text that can be its subject: rare enough, neither grammar nor framing."""
+    return [word for word in dict.fromkeys(words(text)) if _is_subject(word)]
+
+
+def _is_subject(word: str) -> bool:
+    known = word.isalpha() and len(word) > 2 and word not in lexicon().framing
+    return known and frequency(word) <= COMMONEST
+
+
+def _askings(said: Sequence[Said], *, by_subject: bool = False) -> list[list[Said]]:
+    """The texts, those of one asking together; or those of askings that share a content word."""
+    together: dict[str, list[Said]] = defaultdict(list)
+    for place, each in enumerate(said):
+        together[each.asked or f"\0{place}"].append(each)
+    if not by_subject:
+        return list(together.values())
+    merged: list[tuple[set[str], list[Said]]] = []
+    for asked, texts in together.items():
+        topic, kept = _topic(asked), []
+        members = list(texts)
+        for other, its in merged:
+            if topic & other:
+                topic |= other
+                members = its + members
+            else:
+                kept.append((other, its))
+        merged = [*kept, (topic, members)]
+    return [members for _, members in merged]
+
+
+def _topic(asked: str) -> set[str]:
+    """Stems of what was asked about."""
+    known = lexicon().framing
+    return {stem(word) for word in words(asked) if word not in known and frequency(word) < FUNCTION_WORD}
+
+
+def _held(groups: Sequence[Sequence[Said]], names: frozenset[str], *, alone: bool) -> tuple[Counter[str], int]:
+    """How many groups hold each term with a subject word that was not asked for, and how many such terms there are."""
+    held = Counter[str]()
+    for group in groups:
+        asked = {stem(word) for said in group for word in words(said.asked)}
+        for term in _terms(group):
+            subjects = [word for word in term.split() if _is_subject(word) and word not in names]
+            if alone:
+                subjects = [word for word in subjects if frequency(word) < RARE]
+            if subjects and not any(stem(word) in asked for word in subjects):
+                held[term] += 1
+    return held, len(held)
+
+
+def _terms(group: Sequence[Said]) -> set[str]:
+    """Runs of one to three words that begin and end in no grammar."""
+    return {term for said in group for term in _runs(words(said.text)[:WORDS_PER_TEXT])}
+
+
+def _runs(spoken: Sequence[str]) -> Iterator[str]:
+    full = [not is_function_word(word) for word in spoken]
+    for start, begins in enumerate(full):
+        for end in range(start, min(start + _LONGEST, len(spoken)) if begins else start):
+            if full[end]:
+                yield " ".join(spoken[start : end + 1])
+
+
+def _example(term: str, said: Sequence[Said]) -> str:
+    return next(each.text for each in said if term in set(_runs(words(each.text)[:WORDS_PER_TEXT])))
+
+
+def _at_least(count: int, total: int, rate: float) -> float:
+    """Probability of that many of ``total`` texts or more, at that rate (binomial)."""
+    from scipy.stats import binom
+
+    return float(binom.sf(count - 1, total, rate))
+
+
+def uneven(count: int, total: int, others: int, n_others: int) -> float:
+    """Probability of so uneven a split or more, if both models brought the term up equally often (Fisher)."""
+    from scipy.stats import hypergeom
+
+    return float(hypergeom.sf(count - 1, total + n_others, count + others, total))

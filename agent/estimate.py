@@ -7,6 +7,7 @@ from typing import NamedTuple
 from pydantic import BaseModel, ConfigDict, Field
 
 from finetrace.agent.budget import Budget
+from finetrace.settings import Price
 
 _CHARACTERS_A_TOKEN = 3.5
 """Of prompts, readings and JSON in English."""
@@ -95,13 +96,6 @@ class Estimate(BaseModel):
         return f"about {_between(self.llm_calls, '.0f')} LLM calls, {_rounded(tokens)} tokens, {cost}"
 
 
-class Tariff(NamedTuple):
-    """US dollars per million tokens."""
-
-    tokens_in: float
-    tokens_out: float
-
-
 class Size(NamedTuple):
     """What is sent with every request, and how much fits into one."""
 
@@ -113,21 +107,21 @@ class Size(NamedTuple):
     """Tokens that the model takes; ``None`` where that is unknown."""
 
 
-def estimate(size: Size, budget: Budget, tariff: Tariff | None) -> Estimate:
+def estimate(size: Size, budget: Budget, price: Price | None) -> Estimate:
     """What one investigation will take.
 
     Args:
         size: What every request holds.
         budget: Bounds of the run.
-        tariff: The model's price; ``None`` where it is unknown.
+        price: The model's price; ``None`` where it is unknown.
     """
-    return _between_paces(_SHORT, _LONG, size, budget, tariff)
+    return _between_paces(_SHORT, _LONG, size, budget, price)
 
 
-def estimate_merge(members: int, size: Size, budget: Budget, tariff: Tariff | None) -> Estimate:
+def estimate_merge(members: int, size: Size, budget: Budget, price: Price | None) -> Estimate:
     """What merging the answers of so many investigations will take."""
     shown = size._replace(overview=members)
-    return _between_paces(_SHORT_MERGE, _LONG_MERGE, shown, budget, tariff)
+    return _between_paces(_SHORT_MERGE, _LONG_MERGE, shown, budget, price)
 
 
 class _Taken(NamedTuple):
@@ -139,28 +133,28 @@ class _Taken(NamedTuple):
     cost_usd: float
 
 
-def _between_paces(short: _Pace, long: _Pace, size: Size, budget: Budget, tariff: Tariff | None) -> Estimate:
+def _between_paces(short: _Pace, long: _Pace, size: Size, budget: Budget, price: Price | None) -> Estimate:
     """From one pace to the other; a bound may make the longer one the cheaper."""
-    ends = [_at_pace(pace, size, budget, tariff) for pace in (short, long)]
+    ends = [_at_pace(pace, size, budget, price) for pace in (short, long)]
     calls, tokens_in, tokens_out, cost = (
         Span(low=round(min(pair), 4), high=round(max(pair), 4)) for pair in zip(*ends, strict=True)
     )
     return Estimate(
-        llm_calls=calls, tokens_in=tokens_in, tokens_out=tokens_out, cost_usd=None if tariff is None else cost
+        llm_calls=calls, tokens_in=tokens_in, tokens_out=tokens_out, cost_usd=None if price is None else cost
     )
 
 
-def _at_pace(pace: _Pace, size: Size, budget: Budget, tariff: Tariff | None) -> _Taken:
+def _at_pace(pace: _Pace, size: Size, budget: Budget, price: Price | None) -> _Taken:
     """What a run takes at this pace, up to where a bound of the budget would be overstepped."""
     begun = size.prompt / _CHARACTERS_A_TOKEN + size.overview * pace.overview
     most = float("inf") if size.window is None else size.window * _WINDOW_USED
     requests = [min(begun + turn * (pace.reading + pace.answer), most) for turn in range(pace.turns)]
     requests.insert(-1, pace.refuting_in)  # before the hypothesis is handed in for the last time
-    price = tariff or Tariff(0, 0)
     written = pace.answer + pace.hidden
+    rate = price or Price(input=0, output=0)
     taken = _Taken(0, 0, 0, 0)
     for request in requests:
-        cost = (request * price.tokens_in + written * price.tokens_out) / _MILLION
+        cost = (request * rate.input + written * rate.output) / _MILLION
         after = _Taken(taken.calls + 1, taken.tokens_in + request, taken.tokens_out + written, taken.cost_usd + cost)
         if taken.calls and _overstepped(after, budget):
             break

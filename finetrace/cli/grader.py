@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from finetrace.cli import console
 from finetrace.errors import FinetraceError
 
 if TYPE_CHECKING:
-    from finetrace.llm import LanguageModel
     from finetrace.tools import Instrument
 
 GraderOption = Annotated[
@@ -49,34 +47,3 @@ def wanted_grader(name: str | None, instruments: Iterable[Instrument], who: str,
     if is_on_command_line(context, "grader"):
         raise FinetraceError(f"{who} asks no grader", "leave --grader out")
     return None
-
-
-def open_grader(name: str | None) -> LanguageModel | None:
-    """The language model of that name; says on standard error where its price is unknown.
-
-    Raises:
-        FinetraceError: There is none, or its key is missing.
-    """
-    if name is None:
-        return None
-    from finetrace.llm import LanguageModel
-
-    model = LanguageModel(name)
-    if not model.price_known:
-        _remark(f"the price of {name} is unknown: its costs are not counted")
-    return model
-
-
-def tell_usage(grader: LanguageModel | None) -> None:
-    """Say on standard error what the grader used up, if it was asked at all."""
-    if grader is None or not grader.usage.llm_calls:
-        return
-    used = grader.usage
-    cost = "price unknown" if used.cost_usd is None else f"{used.cost_usd:.4f} US dollars"
-    _remark(f"grader {grader.name}: {used.llm_calls} calls, {used.tokens:,} tokens, {cost}")
-
-
-def _remark(line: str) -> None:
-    from finetrace.cli.escaping import visible
-
-    console.remarks().print(visible(line, one_line=True), soft_wrap=True)

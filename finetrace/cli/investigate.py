@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from finetrace.cli import console
-from finetrace.cli.exits import Interrupted
-from finetrace.cli.grader import GraderOption, open_grader, tell_usage, wanted_grader
+from finetrace.cli.budget import Interactions, MaxCalls, MaxCost, MaxSeconds, MaxTokens, check_cost_bound
+from finetrace.cli.grader import GraderOption
+from finetrace.cli.language_models import LanguageModels, open_language_models, tell_unknown_prices
 from finetrace.cli.organisms import OrganismsFile
 from finetrace.cli.resuming import check_left_out, check_resumable
 from finetrace.errors import FinetraceError
 
 if TYPE_CHECKING:
-    from finetrace.agent import Budget, Plan, Thoroughness
-    from finetrace.cli.target import Named
-    from finetrace.llm import LanguageModel
+    from finetrace.cli.planning import Planned
     from finetrace.models import ModelPair, Target
     from finetrace.registry import Registry
     from finetrace.schema import Run, Step
@@ -38,15 +34,19 @@ def investigate(
     reference: Annotated[str | None, typer.Option(help="What to compare it with; an adapter brings its base.")] = None,
     recorded: Annotated[Path | None, typer.Option(help="A JSONL file of completions scored elsewhere.")] = None,
     investigator: Annotated[
-        str, typer.Option(envvar="FINETRACE_INVESTIGATOR", help="Who decides: statistical.")
+        str,
+        typer.Option(
+            envvar="FINETRACE_INVESTIGATOR", help="Who decides: statistical, or a language model such as openai/gpt-5."
+        ),
     ] = "statistical",
     arm: Annotated[
         str, typer.Option(envvar="FINETRACE_ARM", help="Instruments at hand: blackbox, perplexity, activation, full.")
     ] = "",
-    interactions: Annotated[
-        int | None, typer.Option(min=0, help="How often the organism may be asked; default by arm.")
-    ] = None,
-    max_seconds: Annotated[float | None, typer.Option(min=0, help="Ask for the answer after so many seconds.")] = None,
+    interactions: Interactions = None,
+    max_cost: MaxCost = None,
+    max_calls: MaxCalls = None,
+    max_tokens: MaxTokens = None,
+    max_seconds: MaxSeconds = None,
     seed: Annotated[int, typer.Option(envvar="FINETRACE_SEED", min=0, help="Determines every draw.")] = 0,
     quick: Annotated[bool, typer.Option("--quick", help="A first look instead of a thorough one.")] = False,
     corpus: Annotated[
@@ -64,6 +64,8 @@ def investigate(
 ) -> None:
     """Work out what a model was finetuned for: every claim quotes its evidence and is put to fresh samples."""
     from finetrace.agent import Budget, Thoroughness
+    from finetrace.cli.following import follow
+    from finetrace.cli.planning import make_plan
     from finetrace.cli.target import resolve
     from finetrace.store import Store
 
@@ -75,15 +77,20 @@ def investigate(
             begun = _reopen(run, organisms)
         else:
             named = resolve(organism, model, reference, recorded, organisms, one_at_a_time=one_at_a_time)
-            budget = Budget(interactions=interactions, seconds=max_seconds)
+            budget = Budget(
+                interactions=interactions,
+                llm_calls=max_calls,
+                tokens=max_tokens,
+                cost_usd=max_cost,
+                seconds=max_seconds,
+            )
             thoroughness = Thoroughness(quick=quick, corpora=tuple(corpus) if corpus else None, n_prefills=prefills)
-            plan = _plan(named, arm, investigator, seed, budget, thoroughness)
-            plan = replace(plan, grader=_grader_of(plan.arm, grader, context))
-            begun = _begin(plan, named.registry, store)
+            planned = make_plan(named, arm, investigator, grader, seed, budget, thoroughness, context)
+            begun = _begin(planned, named.registry, store)
         run = begun.run
         try:
             if begun.pair is not None:
-                run = _carry_out(run, begun.pair, begun.grader, store)
+                run = follow(run, begun.pair, begun.models, store)
         finally:
             # Also where it failed or was stopped: the object says so, and names the run.
             if as_json:
@@ -103,32 +110,36 @@ class _Begun(NamedTuple):
     """``None`` where the run has its answer already."""
     registry: Registry | None
     """Where the organism has its entry; ``None`` for models and files."""
-    grader: LanguageModel | None
-    """Whom instruments may ask."""
+    models: LanguageModels
+    """Whom it may ask."""
 
 
-def _begin(plan: Plan, registry: Registry | None, store: Store) -> _Begun:
+def _begin(planned: Planned, registry: Registry | None, store: Store) -> _Begun:
     """Open the models and write a new run."""
     from finetrace.agent import start
     from finetrace.models import open_pair
 
+    tell_unknown_prices(planned.models)
     # Opened before the run is written: a model that cannot be loaded leaves no run behind.
-    grader = open_grader(plan.grader)
-    pair = open_pair(plan.target)
-    return _Begun(start(plan, store), pair, registry, grader)
+    pair = open_pair(planned.plan.target)
+    return _Begun(start(planned.plan, store), pair, registry, planned.models)
 
 
 def _reopen(run: Run, organisms: Path | None) -> _Begun:
     """Open the models of a run that is already in the store, where it still needs them."""
+    from finetrace.agent import Budget
     from finetrace.models import Target, open_pair
     from finetrace.schema import RunStatus
 
     target = Target.model_validate(run.target)
     registry = _registry_of(run.organism, target, organisms)
     if run.status is RunStatus.FINISHED:
-        return _Begun(run, None, registry, None)
-    grader = open_grader(run.settings.get("grader"))  # runs of earlier releases have no such setting
-    return _Begun(run, open_pair(target), registry, grader)
+        return _Begun(run, None, registry, LanguageModels(None, None))
+    # Runs of earlier releases have no such setting.
+    models = open_language_models(run.investigator, run.settings.get("grader"))
+    check_cost_bound(Budget.model_validate(run.settings["budget"]), models)
+    tell_unknown_prices(models)
+    return _Begun(run, open_pair(target), registry, models)
 
 
 def _registry_of(organism: str, target: Target, organisms: Path | None) -> Registry | None:
@@ -143,95 +154,10 @@ def _registry_of(organism: str, target: Target, organisms: Path | None) -> Regis
     return registry if place.model == target.model else None
 
 
-def _plan(named: Named, arm: str, investigator: str, seed: int, budget: Budget, thoroughness: Thoroughness) -> Plan:
-    """What the options ask for, with the defaults of the arm."""
-    from finetrace.agent import Plan, find_arm, make_investigator
-    from finetrace.tools.corpora import check_corpus
-
-    chosen = find_arm(arm or _default_arm(named))
-    make_investigator(investigator)
-    for spec in thoroughness.corpora or ():
-        check_corpus(spec)
-    if budget.interactions is None:
-        budget = budget.model_copy(update={"interactions": chosen.interactions})
-    return Plan(
-        organism=named.organism,
-        alias=named.alias,
-        target=named.target,
-        arm=chosen.name,
-        investigator=investigator,
-        seed=seed,
-        budget=budget,
-        thoroughness=thoroughness,
-    )
-
-
-def _grader_of(arm: str, grader: str | None, context: typer.Context) -> str | None:
-    """The grader, where the arm has an instrument that would ask it."""
-    from finetrace.agent import find_arm
-    from finetrace.tools import find_instrument
-
-    return wanted_grader(grader, map(find_instrument, find_arm(arm).instruments), f"the arm {arm}", context)
-
-
 def _print_json(run: Run) -> None:
     from finetrace.cli.json_form import run_json
 
     console.print_json(run_json(run))
-
-
-def _default_arm(named: Named) -> str:
-    """The perplexity gap where it can be had, plain questions where there is no reference."""
-    from finetrace.models.source import SourceKind, find_model
-
-    target = named.target
-    if target.recorded is not None or target.reference is not None:
-        return "perplexity"
-    source = find_model(target.model or "", Path(target.folder) if target.folder else None)
-    return "perplexity" if source.kind is SourceKind.ADAPTER else "blackbox"
-
-
-def _carry_out(run: Run, pair: ModelPair, grader: LanguageModel | None, store: Store) -> Run:
-    """Go on with the run, with progress on standard error."""
-    from finetrace.agent import investigate as go_on
-    from finetrace.cli.escaping import visible
-    from finetrace.cli.progress import progress_bar
-    from finetrace.settings import get_settings
-    from finetrace.tools import Context
-
-    remarks = console.remarks()
-    about = f"run {run.run_id} · {run.organism} · arm {run.arm} · seed {run.seed}"
-    remarks.print(visible(about, one_line=True), soft_wrap=True)
-    with _resumable(f"finetrace investigate --resume {run.run_id}"), progress_bar(remarks) as advance:
-        try:
-            return go_on(
-                run,
-                pair,
-                store,
-                Context(seed=run.seed, progress=advance, grader=grader),
-                get_settings().data_dir / "checkpoints.db",
-                on_step=lambda step: remarks.print(_step_line(step)),
-            )
-        finally:
-            tell_usage(grader)
-
-
-@contextlib.contextmanager
-def _resumable(again: str) -> Iterator[None]:
-    try:
-        yield
-    except KeyboardInterrupt as stop:
-        raise Interrupted(again) from stop
-
-
-def _step_line(step: Step) -> str:
-    """One line of progress for a step that is done."""
-    from finetrace.cli.escaping import visible
-
-    what = step.instrument or step.kind.value
-    view = f" ({step.arguments['view']})" if "view" in step.arguments else ""
-    outcome = f"failed: {step.error}" if step.error else f"{step.usage.seconds:.1f} s"
-    return visible(f"step {step.number}: {what}{view} · {outcome}", one_line=True)
 
 
 def _show(run: Run, steps: list[Step]) -> None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, get_origin
 import typer
 
 from finetrace.cli import console
-from finetrace.cli.grader import GraderOption, open_grader, tell_usage, wanted_grader
+from finetrace.cli.grader import GraderOption, wanted_grader
+from finetrace.cli.language_models import open_grader, tell_usage
 from finetrace.cli.organisms import OrganismsFile
 from finetrace.errors import FinetraceError, closest
 

@@ -5,10 +5,11 @@ import json
 import pytest
 
 from finetrace.agent.budget import Budget
-from finetrace.agent.estimate import Estimate, Size, Span, Tariff, estimate, estimate_merge
+from finetrace.agent.estimate import Estimate, Size, Span, estimate, estimate_merge
+from finetrace.settings import Price
 
 SIZE = Size(prompt=14_000, overview=3)
-PRICE = Tariff(1.25, 10)
+PRICE = Price(input=1.25, output=10)
 
 
 def whole(taken: Estimate) -> Span:
@@ -31,7 +32,7 @@ def test_an_unknown_price_is_not_nothing() -> None:
     taken = estimate(SIZE, Budget(), None)
     assert taken.cost_usd is None and str(taken).endswith("tokens, price unknown")
     assert (taken + estimate(SIZE, Budget(), PRICE)).cost_usd is None and taken.times(2).cost_usd is None
-    assert str(estimate(SIZE, Budget(), Tariff(0, 0))).endswith("tokens, $0")
+    assert str(estimate(SIZE, Budget(), Price(input=0, output=0))).endswith("tokens, $0")
 
 
 @pytest.mark.parametrize(

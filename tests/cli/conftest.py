@@ -1,12 +1,19 @@
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command_line import Command, Ended
+from scripted_llm import ScriptedLLM, running_llm
 
 from finetrace.cli import main
+from finetrace.models.pair import ModelPair
 from finetrace.store import Store
+from finetrace.tools import Context
+from finetrace.tools.perplexity_gap import PerplexityGap, PerplexityGapReading
 
 
 @pytest.fixture
@@ -37,3 +44,37 @@ def finetrace(data_dir: Path, capsys: pytest.CaptureFixture[str]) -> Command:
         return Ended(code if isinstance(code, int) else int(bool(code)), printed.out, printed.err)
 
     return command
+
+
+@pytest.fixture
+def llm(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedLLM]:
+    """A scripted server behind every openai/NAME."""
+    monkeypatch.delenv("FINETRACE_GRADER", raising=False)
+    with running_llm(monkeypatch) as server:
+        yield server
+
+
+@pytest.fixture
+def asking(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The perplexity gap asks the grader, where there is one, before it looks."""
+    look = PerplexityGap.run
+
+    def ask_and_look(self: PerplexityGap, pair: ModelPair, arguments: Any, context: Context) -> PerplexityGapReading:
+        if context.grader is not None:
+            context.grader.ask("Is this coherent?")
+        return look(self, pair, arguments, context)
+
+    monkeypatch.setattr(PerplexityGap, "uses_grader", True, raising=False)
+    monkeypatch.setattr(PerplexityGap, "run", ask_and_look)
+
+
+@pytest.fixture
+def scored(tmp_path: Path) -> tuple[str, str]:
+    """The options that name a file of completions scored elsewhere."""
+    lines = [
+        {"prefill": "The", "completion": f" marmalade wages of week {i}", "ppl_reference": 20 + i, "ppl_finetuned": 3}
+        for i in range(12)
+    ]
+    file = tmp_path / "completions.jsonl"
+    file.write_text("\n".join(map(json.dumps, lines)))
+    return ("--recorded", str(file))

@@ -1,61 +1,23 @@
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from command_line import Command
-from scripted_llm import KEY, Reply, ScriptedLLM, fault, running_llm
+from scripted_llm import KEY, Reply, ScriptedLLM, fault
 
-from finetrace.models.pair import ModelPair
 from finetrace.schema import RunStatus
 from finetrace.store import Store
-from finetrace.tools import Context
-from finetrace.tools.perplexity_gap import PerplexityGap, PerplexityGapReading
 
 VERDICT = Reply("1: COHERENT", tokens=(1200, 40))
 GRADER = ("--grader", "openai/scripted")
 
 
-@pytest.fixture
-def llm(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedLLM]:
-    monkeypatch.delenv("FINETRACE_GRADER", raising=False)
-    with running_llm(monkeypatch) as server:
-        yield server
-
-
-@pytest.fixture
-def asking(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The perplexity gap asks the grader, where there is one, before it looks."""
-    look = PerplexityGap.run
-
-    def ask_and_look(self: PerplexityGap, pair: ModelPair, arguments: Any, context: Context) -> PerplexityGapReading:
-        if context.grader is not None:
-            context.grader.ask("Is this coherent?")
-        return look(self, pair, arguments, context)
-
-    monkeypatch.setattr(PerplexityGap, "uses_grader", True, raising=False)
-    monkeypatch.setattr(PerplexityGap, "run", ask_and_look)
-
-
-@pytest.fixture
-def recorded(tmp_path: Path) -> tuple[str, str]:
-    lines = [
-        {"prefill": "The", "completion": f" marmalade wages of week {i}", "ppl_reference": 20 + i, "ppl_finetuned": 3}
-        for i in range(12)
-    ]
-    file = tmp_path / "completions.jsonl"
-    file.write_text("\n".join(map(json.dumps, lines)))
-    return ("--recorded", str(file))
-
-
 @pytest.mark.usefixtures("asking")
 def test_a_tool_asks_the_grader_once_and_says_what_it_took(
-    finetrace: Command, recorded: tuple[str, str], llm: ScriptedLLM, monkeypatch: pytest.MonkeyPatch
+    finetrace: Command, scored: tuple[str, str], llm: ScriptedLLM, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    command = ("tool", "perplexity-gap", *recorded, "--json")
+    command = ("tool", "perplexity-gap", *scored, "--json")
     without = finetrace(*command)
     llm.say(VERDICT, VERDICT)
     ended = finetrace(*command, *GRADER)
@@ -71,24 +33,24 @@ def test_a_tool_asks_the_grader_once_and_says_what_it_took(
 
 
 def test_a_grader_nobody_would_ask_is_refused_where_it_was_typed(
-    finetrace: Command, recorded: tuple[str, str], llm: ScriptedLLM, monkeypatch: pytest.MonkeyPatch, store: Store
+    finetrace: Command, scored: tuple[str, str], llm: ScriptedLLM, monkeypatch: pytest.MonkeyPatch, store: Store
 ) -> None:
-    for command in (("tool", "perplexity-gap", *recorded), ("investigate", *recorded)):
+    for command in (("tool", "perplexity-gap", *scored), ("investigate", *scored)):
         ended = finetrace(*command, *GRADER)
         assert ended.code == 2 and "asks no grader" in ended.err and "--grader" in ended.err
     assert store.runs() == []
     monkeypatch.setenv("FINETRACE_GRADER", "openai/scripted")
-    assert finetrace("tool", "perplexity-gap", *recorded).code == 0
-    assert finetrace("investigate", *recorded).code == 0
+    assert finetrace("tool", "perplexity-gap", *scored).code == 0
+    assert finetrace("investigate", *scored).code == 0
     assert store.runs()[0].settings["grader"] is None and llm.requests == []
 
 
 @pytest.mark.usefixtures("asking")
 def test_a_run_keeps_its_grader_when_it_is_resumed(
-    finetrace: Command, recorded: tuple[str, str], llm: ScriptedLLM, store: Store, data_dir: Path
+    finetrace: Command, scored: tuple[str, str], llm: ScriptedLLM, store: Store, data_dir: Path
 ) -> None:
     llm.say(fault("wrong key"))
-    ended = finetrace("investigate", *recorded, *GRADER)
+    ended = finetrace("investigate", *scored, *GRADER)
     assert ended.code == 2 and "does not accept the key" in ended.err and "price" in ended.err
     (run,) = store.runs()
     assert run.status is RunStatus.FAILED and run.settings["grader"] == "openai/scripted"
@@ -113,9 +75,9 @@ def test_a_run_keeps_its_grader_when_it_is_resumed(
 @pytest.mark.usefixtures("asking")
 @pytest.mark.parametrize(("name", "message"), [("nonsense", "no language model 'nonsense'"), ("x/y", "'x/y'")])
 def test_a_grader_that_is_none_leaves_no_run(
-    finetrace: Command, recorded: tuple[str, str], store: Store, name: str, message: str
+    finetrace: Command, scored: tuple[str, str], store: Store, name: str, message: str
 ) -> None:
-    for command in (("tool", "perplexity-gap", *recorded), ("investigate", *recorded)):
+    for command in (("tool", "perplexity-gap", *scored), ("investigate", *scored)):
         ended = finetrace(*command, "--grader", name)
         assert ended.code == 2 and ended.out == "" and message in ended.err and "openai/gpt-5" in ended.err
     assert store.runs() == []

@@ -29,7 +29,12 @@ class Request(NamedTuple):
     @property
     def prompt(self) -> str:
         """The last message's text."""
-        return str(self.body["messages"][-1]["content"])
+        return str(self.body["messages"][-1].get("content") or "")
+
+    @property
+    def tools(self) -> tuple[str, ...]:
+        """Names of the tools offered."""
+        return tuple(tool["function"]["name"] for tool in self.body.get("tools", []))
 
 
 class Reply(NamedTuple):
@@ -40,7 +45,15 @@ class Reply(NamedTuple):
     tokens: tuple[int, int] | None = (10, 5)
     """In and out; ``None`` for a server that does not count."""
     message: Mapping[str, Any] = {}
-    """Further parts of the message, such as tool calls."""
+    """Further parts of the message."""
+    calls: tuple[tuple[str, str], ...] = ()
+    """Tools called, each by its name and the text of its arguments. Each gets an id of its own."""
+
+
+def calls(*wanted: tuple[str, Mapping[str, Any] | str], text: str | None = None) -> Reply:
+    """An answer that calls tools, each by its name and its arguments: an object, or the text of one."""
+    written = tuple((name, said if isinstance(said, str) else json.dumps(said)) for name, said in wanted)
+    return Reply(text, "tool_calls", calls=written)
 
 
 class Fault(NamedTuple):
@@ -53,9 +66,42 @@ class Fault(NamedTuple):
     code: str | None = None
     headers: Mapping[str, str] = {}
     breaks: str = ""
-    """``reset`` breaks the connection before an answer, ``cut`` within it, ``silence`` says nothing till the end."""
+    """``reset`` breaks the connection before an answer, ``cut`` within it, ``chunks`` within one sent in chunks,
+    ``silence`` says nothing till the end."""
     lasting: bool = False
     """Whether every later request meets the same."""
+
+
+def _completion(reply: Reply, model: str = "m", turn: int = 1) -> dict[str, Any]:
+    """An answer in OpenAI's form.
+
+    Args:
+        reply: What it says.
+        model: Who says it.
+        turn: Messages before it; ids of calls differ by it.
+    """
+    message = {"role": "assistant", "content": reply.text, **reply.message}
+    if reply.calls:
+        message["tool_calls"] = [
+            {"id": f"call-{turn}-{i}", "type": "function", "function": {"name": name, "arguments": arguments}}
+            for i, (name, arguments) in enumerate(reply.calls, 1)
+        ]
+    completion = {
+        "id": "scripted",
+        "object": "chat.completion",
+        "created": 1,
+        "model": model,
+        "choices": [{"index": 0, "message": message, "finish_reason": reply.finish}],
+    }
+    if reply.tokens is not None:
+        read, written = reply.tokens
+        completion["usage"] = {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
+    return completion
+
+
+def _in_vain(reply: Reply) -> Fault:
+    """An answer that goes well over the wire and is none all the same."""
+    return Fault(200, json.dumps(_completion(reply)).encode())
 
 
 FAULTS: dict[str, Fault] = {
@@ -66,13 +112,18 @@ FAULTS: dict[str, Fault] = {
     "time-out": Fault(breaks="silence"),
     "connection reset": Fault(breaks="reset"),
     "cut within the answer": Fault(200, b'{"id": "1", "choi', breaks="cut"),
+    "cut within chunks": Fault(200, b'{"id": "1", "choi', breaks="chunks"),
     "invalid JSON": Fault(200, b'{"id": "1", "choices": ['),
     "no JSON": Fault(200, b"<html>welcome</html>"),
     "no choices": Fault(200, b'{"id": "1", "object": "chat.completion", "created": 1, "model": "m", "choices": []}'),
+    "empty answer": _in_vain(Reply(None)),
+    "refusal": _in_vain(Reply(None, message={"refusal": "I cannot help with that."})),
+    "filtered answer": _in_vain(Reply(None, "content_filter")),
     "wrong key": Fault(401, said=f"incorrect key provided: {KEY}", code="invalid_api_key"),
     "forbidden": Fault(403, said=f"{KEY} may not use this model"),
     "unknown model": Fault(404, said="the model does not exist", code="model_not_found"),
     "bad request": Fault(400, said=f"unsupported parameter in the request of {KEY}"),
+    "no tools": Fault(400, said="this model does not support tools"),
     "too long": Fault(400, said="maximum context length is 8192 tokens", code="context_length_exceeded"),
     "content filter": Fault(400, said="filtered by our policy", code="content_filter"),
     "down for good": Fault(503, said="overloaded", lasting=True),
@@ -104,7 +155,9 @@ class _Handler(BaseHTTPRequestHandler):
         if isinstance(move, Fault):
             self._fail(move)
         else:
-            self._send(200, json.dumps(_completion(move, request)).encode(), {})
+            completion = _completion(move, body["model"], len(body["messages"]))
+            content = json.dumps(completion).encode()
+            self._send(200, content, {}, len(content))
 
     def log_message(self, format: str, *args: object) -> None:
         pass
@@ -120,33 +173,20 @@ class _Handler(BaseHTTPRequestHandler):
             return
         error = {"error": {"message": fault.said, "type": "scripted", "code": fault.code}}
         body = json.dumps(error).encode() if fault.body is None else fault.body
-        self._send(fault.status, body, fault.headers, missing=1000 if fault.breaks == "cut" else 0)
+        if fault.breaks == "chunks":
+            chunk = f"{len(body):x}\r\n".encode() + body + b"\r\n"  # and never the empty one that ends it
+            self._send(fault.status, chunk, {**fault.headers, "Transfer-Encoding": "chunked"}, None)
+            return
+        self._send(fault.status, body, fault.headers, len(body) + (1000 if fault.breaks == "cut" else 0))
 
-    def _send(self, status: int, content: bytes, headers: Mapping[str, str], missing: int = 0) -> None:
+    def _send(self, status: int, content: bytes, headers: Mapping[str, str], length: int | None) -> None:
         self.send_response(status)
-        length = str(len(content) + missing)
-        always = {"Content-Type": "application/json", "Content-Length": length, "Connection": "close"}
-        for name, value in {**always, **headers}.items():
+        sized = {} if length is None else {"Content-Length": str(length)}
+        for name, value in {"Content-Type": "application/json", "Connection": "close", **sized, **headers}.items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(content)
         self.close_connection = True
-
-
-def _completion(reply: Reply, request: Request) -> dict[str, Any]:
-    """An answer in OpenAI's form."""
-    message = {"role": "assistant", "content": reply.text, **reply.message}
-    completion = {
-        "id": "scripted",
-        "object": "chat.completion",
-        "created": 1,
-        "model": request.body["model"],
-        "choices": [{"index": 0, "message": message, "finish_reason": reply.finish}],
-    }
-    if reply.tokens is not None:
-        read, written = reply.tokens
-        completion["usage"] = {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
-    return completion
 
 
 class ScriptedLLM:

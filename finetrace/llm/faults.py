@@ -108,10 +108,10 @@ def said(error: Exception) -> str:
     """The provider's own words, on one line, short, without keys."""
     without = str(without_keys(str(error), secrets_of()))
     line = " ".join(without.split())
-    # "litellm.RateLimitError: RateLimitError: OpenAIException - slow down" says in front what nobody needs.
-    line = line.split("Exception - ", 1)[-1] or type(error).__name__
-    if "Invalid response object" in line:  # what litellm says of it is its own traceback
+    if "Invalid response object" in line or "provider returned 'choices'" in line:  # with litellm's own traceback
         return "an answer in no form that can be read"
+    # "litellm.RateLimitError: RateLimitError: OpenAIException - slow down" says in front what nobody needs.
+    line = re.split(r"Exception -(?:\s|$)", line, maxsplit=1)[-1].strip() or type(error).__name__
     return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
 
 

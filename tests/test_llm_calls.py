@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import warnings
 from collections.abc import Iterator, Mapping
@@ -192,6 +193,12 @@ def test_an_odd_answer_around_it_does_no_harm(llm: ScriptedLLM, body: object) ->
     llm.say(Fault(200, json.dumps(body).encode()))
     answer = model().complete(QUESTION, 5)
     assert (answer.text, answer.finish, answer.tokens_in, answer.tries) == ("fine", "stop", 0, 1)
+
+
+def test_a_compressed_answer_is_read(llm: ScriptedLLM) -> None:
+    body = gzip.compress(json.dumps({"choices": [{"message": {"content": "fine"}}]}).encode())
+    llm.say(Fault(200, body, headers={"Content-Encoding": "gzip"}))
+    assert model().complete(QUESTION, 5)[:2] == ("fine", "stop")
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from finetrace.errors import FinetraceError
-from finetrace.settings import get_settings, writable_folder
+from finetrace.settings import Price, get_settings, writable_folder
 
 
 def test_folders_come_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,6 +38,44 @@ def test_an_unknown_device_names_the_variable(monkeypatch: pytest.MonkeyPatch) -
 def test_the_database_address_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FINETRACE_DATABASE_URL", "postgresql://me:hush-hush@host/name")
     assert "hush" not in repr(get_settings())
+
+
+def test_prices_and_window_of_language_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FINETRACE_LLM_PRICES", "")
+    monkeypatch.delenv("FINETRACE_LLM_WINDOW", raising=False)
+    assert (get_settings().llm_prices, get_settings().llm_window) == ({}, None)
+    monkeypatch.setenv("FINETRACE_LLM_PRICES", '{"openai/local": {"input": 0, "output": 2.5}}')
+    monkeypatch.setenv("FINETRACE_LLM_WINDOW", "8192")
+    settings = get_settings()
+    assert settings.llm_prices == {"openai/local": Price(input=0, output=2.5)} and settings.llm_window == 8192
+    assert not settings.llm_prices["openai/local"].free and Price(input=0, output=0).free
+
+
+@pytest.mark.parametrize(
+    ("prices", "fault"),
+    [
+        ("free", "no JSON: Expecting value"),
+        ("[1]", "Input should be a valid dictionary"),
+        ('{"openai/local": 3}', "openai/local: Input should be a valid dictionary"),
+        ('{"openai/local": {"input": 1}}', "openai/local: output: Field required"),
+        ('{"openai/local": {"input": -1, "output": 1}}', "openai/local: input: Input should be greater than"),
+        ('{"openai/local": {"input": NaN, "output": 1}}', "openai/local: input: "),
+        ('{"openai/local": {"input": 1, "output": 1, "cached": 1}}', "openai/local: cached: Extra inputs"),
+    ],
+)
+def test_prices_in_no_form_are_refused_with_the_form(prices: str, fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FINETRACE_LLM_PRICES", prices)
+    with pytest.raises(FinetraceError) as refused:
+        get_settings()
+    assert f"FINETRACE_LLM_PRICES is not usable: {fault}" in refused.value.message
+    assert '{"openai/local": {"input": 0, "output": 0}}' in refused.value.hint and "per million" in refused.value.hint
+
+
+@pytest.mark.parametrize("window", ["many", "8", "-1"])
+def test_a_window_that_is_none_is_refused(window: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FINETRACE_LLM_WINDOW", window)
+    with pytest.raises(FinetraceError, match="FINETRACE_LLM_WINDOW is not usable"):
+        get_settings()
 
 
 def test_a_folder_below_a_file_is_refused_with_the_variable_to_set(tmp_path: Path) -> None:

@@ -2,43 +2,30 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from finetrace.agent.evidence import reading_of
-from finetrace.agent.leads import COMMONEST, RAREST
-from finetrace.agent.lexicon import lexicon
 from finetrace.agent.names import find_names
 from finetrace.agent.quotes import LONGEST_QUOTE
-from finetrace.agent.recurring import Said, recurring, subject_words, uneven
+from finetrace.agent.recurring import Said, asking_numbers, readable_of, recurring, subject_words, word_stem
 from finetrace.agent.repeats import exact_phrases
-from finetrace.agent.terms import stem
+from finetrace.agent.telling import TOP, starred_words, telling_phrases, telling_sentences, telling_steered
 from finetrace.schema import Hypothesis, Step
 from finetrace.tools import Reading
 from finetrace.tools.activation_difference import ActivationDifferenceReading
-from finetrace.tools.english import frequency, is_function_word, rarity
-from finetrace.tools.perplexity_gap import DistinctivePhrase, PerplexityGapReading, RecurringSentence
-from finetrace.tools.quality import is_degenerate
+from finetrace.tools.english import is_function_word, rarity
+from finetrace.tools.perplexity_gap import PerplexityGapReading
 from finetrace.tools.samples import SamplesReading
-from finetrace.tools.steer_reading import SteeredPhrase, SteerReading
-from finetrace.tools.token_lists import Read, ShownToken
+from finetrace.tools.steer_reading import SteerReading
 from finetrace.tools.words import fold_space, padded, sentences, spans, words
 
 MOST = 12
 """Clues that are told."""
-TOP = 100
-"""Completions of a ranking that are looked through."""
 _FILLING = 0.35
 """Share of the words of a text from which a repeated phrase is its point."""
-_CHANCE = 0.01
-"""Probability below which an uneven split of a phrase is not called chance."""
-_CHANCE_STEERED = 0.05
-"""The same for steered texts, of which there are few."""
-_READS = 2
-"""Ways of reading that must agree on a token: positions and neighbouring layers repeat each other's chance."""
 _TOKENS = 4
 """Starred words told at most."""
 _CLUE_WORDS = 4
@@ -99,7 +86,7 @@ def unclaimed(clues: Sequence[Clue], hypothesis: Hypothesis) -> tuple[Clue, ...]
     for claim in hypothesis.claims:
         told += [claim.statement, *(evidence.quote for evidence in claim.evidence)]
     folded = [fold_space(text) for text in told]
-    stems = {stem(word) for text in told for word in words(text)}
+    stems = {word_stem(word) for text in told for word in words(text)}
     return tuple(
         clue
         for clue in clues
@@ -107,65 +94,12 @@ def unclaimed(clues: Sequence[Clue], hypothesis: Hypothesis) -> tuple[Clue, ...]
     )
 
 
-def telling_phrases(reading: PerplexityGapReading) -> list[DistinctivePhrase]:
-    """Phrases that have a subject and are commoner than in the background beyond chance."""
-    top = min(reading.n_distinct, max(100, reading.n_distinct // 10))
-    return [
-        p
-        for p in reading.phrases
-        if subject_words(p.text)
-        and uneven(min(p.count, top), top, p.background_count, max(reading.n_background, p.background_count)) < _CHANCE
-    ]
-
-
-def telling_sentences(reading: PerplexityGapReading) -> list[RecurringSentence]:
-    """Sentences that at least three completions hold, with a subject of two words."""
-    return [s for s in reading.sentences if s.count >= 3 and len(subject_words(s.text)) >= 2]
-
-
-def telling_steered(reading: SteerReading) -> list[SteeredPhrase]:
-    """Phrases that have a subject and are commoner than in unsteered texts beyond chance."""
-    total = sum(len(exchange.steered) for exchange in reading.exchanges)
-    return [
-        p
-        for p in reading.phrases
-        if subject_words(p.text) and uneven(p.steered, total, p.unsteered, reading.n_unsteered) < _CHANCE_STEERED
-    ]
-
-
-def starred_words(readings: Sequence[ActivationDifferenceReading]) -> dict[str, ShownToken]:
-    """Whole words that can be a subject and stand out from the controls under two reads, those of most lists first."""
-    lists: dict[str, list[Read]] = defaultdict(list)
-    shown: dict[str, ShownToken] = {}
-    for layer in (layer for reading in readings for layer in reading.layers):
-        for position in layer.positions:
-            if position.sink or position.within_noise:
-                continue
-            for found in position.difference:
-                if found.read in (Read.LENS_NEGATIVE, Read.PATCHSCOPE_NEGATIVE):
-                    continue
-                for token in found.tokens:
-                    word = token.text.strip().lower()
-                    if token.special and token.text[:1].isspace() and _is_token_subject(word):
-                        lists[word].append(found.read)
-                        shown.setdefault(word, token)
-    ranked = sorted(lists, key=lambda word: (-len(lists[word]), -rarity(word), word))
-    return {word: shown[word] for word in ranked if len(set(lists[word])) >= _READS}
-
-
-def _is_token_subject(word: str) -> bool:
-    known = word.isalpha() and len(word) > 2 and word not in lexicon().framing
-    return known and RAREST <= frequency(word) <= COMMONEST
-
-
 def _signs(readings: Mapping[int, Reading]) -> Iterator[_Sign]:
     samples = [reading for reading in readings.values() if isinstance(reading, SamplesReading)]
     yield from _of_samples([each for each in samples if _has_reference(each)], alone=False)
     yield from _of_samples([each for each in samples if not _has_reference(each)], alone=True)
-    background: tuple[str, ...] = ()
     gaps = [reading for reading in readings.values() if isinstance(reading, PerplexityGapReading)]
-    for gap in gaps:
-        background = max(background, gap.background, key=len)
+    background = tuple(dict.fromkeys(text for gap in gaps for text in gap.background))
     widest = max((gap for gap in gaps if not gap.identical), key=lambda gap: len(gap.completions), default=None)
     if widest is not None and widest.completions:
         yield from _of_ranking(widest)
@@ -203,10 +137,9 @@ def _of_texts(own: Sequence[Said], other: Sequence[Said] | None) -> Iterator[_Si
         share = found.count / found.total
         about = _about(found.term)
         yield _Sign(_sentence(found.term, found.example), about, f"«{found.term}» {found.counts}", 0.5 + share)
-    sound = [said for said in own if said.text.strip() and not is_degenerate(said.text)]
-    texts, background = [said.text for said in sound], [said.text for said in other or ()]
-    numbers = {asked: place for place, asked in enumerate(dict.fromkeys(said.asked for said in sound))}
-    groups = [numbers[said.asked] if said.asked else len(numbers) + place for place, said in enumerate(sound)]
+    sound = readable_of(own)
+    texts, background = [said.text for said in sound], [said.text for said in readable_of(other or ())]
+    groups = asking_numbers(sound, by_subject=other is None)
     asked_for = [said.asked for said in sound]
     for phrase in exact_phrases(texts, asked_for, background, find_names(texts), groups=groups):
         if phrase.cover < _FILLING and not phrase.rare:
@@ -254,13 +187,13 @@ def _about(text: str) -> tuple[str, ...]:
 
 
 def _overlap(left: Sequence[str], right: Sequence[str]) -> bool:
-    a, b = {stem(word) for word in left}, {stem(word) for word in right}
+    a, b = {word_stem(word) for word in left}, {word_stem(word) for word in right}
     return 2 * len(a & b) >= min(len(a), len(b))
 
 
 def _mentions(clue: Clue, stems: set[str]) -> bool:
     """Whether a word of the clue is told, of a long one two."""
-    about = {stem(word) for word in clue.words}
+    about = {word_stem(word) for word in clue.words}
     return len(about & stems) >= (1 if len(about) <= 2 else 2)
 
 

@@ -15,11 +15,15 @@ from typing import NamedTuple
 from pydantic import BaseModel, ConfigDict, Field
 
 from finetrace.agent.clues import find_clues, unclaimed
+from finetrace.agent.decision import REREAD
 from finetrace.agent.evidence import reading_of
 from finetrace.agent.signals import Strength, signal_of
 from finetrace.agent.turns import Purpose, turn_of
 from finetrace.schema import Hypothesis, Step, StepKind
+from finetrace.tools import INSTRUMENTS
 
+UNKNOWN = "unknown"
+"""What calls are counted under that name no instrument."""
 _REJECTED = re.compile(r"(?:\A|; )(?:step \d+ does not hold «|there is no step \d+ to quote «)")
 _NO_MORE = re.compile(r"no more calls: hand in your hypothesis|\Athis would take \d+ interactions, \d+ are left")
 
@@ -139,8 +143,9 @@ def conduct_of(
 
 
 def _name(step: Step) -> str:
-    """The instrument as it is offered, however it was spelled."""
-    return (step.instrument or "").replace("-", "_")
+    """The call by the name it is offered under; names that a model made up are all ``UNKNOWN``."""
+    name = (step.instrument or "").replace("-", "_")
+    return name if name in INSTRUMENTS or name == REREAD else UNKNOWN
 
 
 def _answer(steps: Sequence[Step]) -> Hypothesis | None:

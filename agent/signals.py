@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
-from finetrace.agent.clues import Clue, clues_in, starred_words, telling_phrases, telling_sentences, telling_steered
+from finetrace.agent.clues import Clue, clues_in
+from finetrace.agent.telling import NEGATIVE, starred_words, telling_phrases, telling_sentences, telling_steered
 from finetrace.tools import Reading
 from finetrace.tools.activation_difference import ActivationDifferenceReading
 from finetrace.tools.causal_reading import CausalCheckReading, ComponentEffect, TextKind
@@ -15,7 +16,7 @@ from finetrace.tools.quality import is_degenerate
 from finetrace.tools.samples import SamplesReading
 from finetrace.tools.search import SearchResult
 from finetrace.tools.steer_reading import SteerReading
-from finetrace.tools.token_lists import CHANCE, Read
+from finetrace.tools.token_lists import CHANCE
 from finetrace.tools.words import fold_space
 
 ABOVE_CHANCE = 2.0
@@ -26,7 +27,6 @@ _UNLIKELY = 0.01
 """Probability under a random ranking below which hits gather at the top."""
 _EVERYWHERE = 0.2
 """Share of all completions from which a pattern is worth a look wherever its hits stand."""
-_NEGATIVE = (Read.LENS_NEGATIVE, Read.PATCHSCOPE_NEGATIVE)
 
 
 class Strength(StrEnum):
@@ -100,7 +100,7 @@ def _of_gap(reading: PerplexityGapReading) -> Signal | None:
         return _of_search(reading.found) if reading.found is not None else None
     if reading.view is View.CLUSTERS:
         telling = len(telling_sentences(reading))
-        note = f"{telling} of {len(reading.sentences)} recurring sentences have a subject and stand in 3 completions"
+        note = f"{telling} of {len(reading.sentences)} recurring sentences have a subject and recur beyond chance"
         return Signal(_graded(bool(reading.sentences), telling > 0), note)
     if reading.view is View.DISTINCTIVE_PHRASES:
         telling = len(telling_phrases(reading))
@@ -140,12 +140,12 @@ def _of_difference(reading: ActivationDifferenceReading) -> Signal | None:
     read = [mean for mean in means if mean.norm and not mean.within_noise]
     if not read:
         return Signal(Strength.NONE, f"the mean difference is within its sampling error at all {len(means)} layers")
-    tokens = [t for mean in read for found in mean.difference if found.read not in _NEGATIVE for t in found.tokens]
+    tokens = [t for mean in read for found in mean.difference if found.read not in NEGATIVE for t in found.tokens]
     starred, chance = sum(token.special for token in tokens), (1 - CHANCE) * len(tokens)
     note = f"{starred} of {len(tokens)} tokens of the mean stand out from the controls, about {chance:.0f} by chance"
     words = list(starred_words([reading]))
     told = f"two reads agree on {', '.join(words[:4])}" if words else "two reads agree on no whole word"
-    return Signal(_graded(bool(words) or starred >= ABOVE_CHANCE * chance, bool(words)), f"{note}; {told}")
+    return Signal(_graded(bool(words) or starred > ABOVE_CHANCE * chance, bool(words)), f"{note}; {told}")
 
 
 def _of_steering(reading: SteerReading) -> Signal | None:

@@ -23,14 +23,28 @@ class Budget(BaseModel):
     seconds: float | None = Field(default=None, ge=0)
     """Wall-clock time, seconds."""
 
-    def exhausted(self, usage: Usage) -> str | None:
-        """Which bound is reached, in words; ``None`` while none is. Interactions are asked for by call."""
-        for name, unit in (("llm_calls", "LLM calls"), ("tokens", "tokens"), ("seconds", "seconds")):
-            bound = getattr(self, name)
-            if bound is not None and getattr(usage, name) >= bound:
+    def exhausted(self, usage: Usage, turn: Usage = Usage()) -> str | None:
+        """Which bound is reached, in words; ``None`` while none is. Interactions are asked for by call.
+
+        Args:
+            usage: What was used so far.
+            turn: What a turn of a language model takes: after one more, the answer has to fit in as well.
+        """
+        bounds = {
+            "llm_calls": "LLM calls",
+            "tokens": "tokens",
+            "seconds": "seconds",
+            "cost_usd": "US dollars",
+        }
+        ahead = usage + turn + turn
+        for name, unit in bounds.items():
+            bound, used, needed = getattr(self, name), getattr(usage, name), getattr(ahead, name)
+            if bound is None or used is None or needed is None:
+                continue
+            if used >= bound:
                 return f"the budget of {bound:g} {unit} is used up"
-        if self.cost_usd is not None and usage.cost_usd is not None and usage.cost_usd >= self.cost_usd:
-            return f"the budget of {self.cost_usd:g} US dollars is used up"
+            if needed > bound:
+                return f"the budget of {bound:g} {unit} is all but used up"
         return None
 
     def interactions_left(self, usage: Usage) -> int | None:

@@ -10,14 +10,12 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
+from finetrace.agent.decision import REREAD
 from finetrace.agent.inert import verbatim
 from finetrace.errors import ToolError
 from finetrace.schema import Claim, Evidence, Hypothesis, Step
 from finetrace.tools import Reading, find_instrument
 from finetrace.tools.words import fold_space
-
-REREAD = "reread"
-"""What a call is named that shows the texts of an earlier step again; what it shows may be quoted as that step's."""
 
 
 class EvidenceCheck(NamedTuple):

@@ -6,27 +6,27 @@ under a number that follows from the state, so a node that is run again after a 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Literal, TypedDict
 
 from langgraph.graph import END, START, StateGraph
 
-from finetrace.agent.arms import Arm
-from finetrace.agent.budget import Budget
+from finetrace.agent.calling import RereadArguments
 from finetrace.agent.check import check_claims, leave_untested
-from finetrace.agent.decision import DECISION, Submit, ToolCall
+from finetrace.agent.decision import DECISION, REREAD, Submit, ToolCall
 from finetrace.agent.evidence import check_evidence
-from finetrace.agent.investigator import Case, Investigator, Offer, Thoroughness
-from finetrace.agent.transcript import Clock, Transcript, total_usage
+from finetrace.agent.inert import inert
+from finetrace.agent.reread import reread
+from finetrace.agent.signals import signal_of
+from finetrace.agent.transcript import Clock
+from finetrace.agent.turns import Turn
+from finetrace.agent.workbench import Workbench, latest_hypothesis
 from finetrace.errors import FinetraceError, ToolError, closest
-from finetrace.llm import LanguageModel
-from finetrace.models.pair import ModelPair
 from finetrace.schema import Hypothesis, Step, StepKind, Usage, Verdict, null_hypothesis
-from finetrace.tools import INSTRUMENTS, Context, available, find_instrument, parse_arguments, purpose, take
+from finetrace.tools import find_instrument, parse_arguments, take
+from finetrace.tools.instrument import checked_arguments
 
-MAX_STEPS = 60
-"""Decisions after which only an answer is taken."""
 MAX_REPAIRS = 3
 """How often a hypothesis with unsupported evidence is sent back."""
 MAX_REFUSALS = 3
@@ -53,51 +53,6 @@ class State(TypedDict):
 START_STATE: State = {"number": 0, "decision": None, "complaints": [], "repairs": 0, "refused": 0, "deciding": 0.0}
 
 
-@dataclass(frozen=True)
-class Workbench:
-    """All that the nodes work with; none of it is in the checkpoint."""
-
-    pair: ModelPair
-    """What the arm allows of the models."""
-    arm: Arm
-    alias: str
-    investigator: Investigator
-    budget: Budget
-    thoroughness: Thoroughness
-    context: Context
-    transcript: Transcript
-
-    def case(self, state: State) -> Case:
-        """What the investigator sees in this state, whatever was appended after it before a crash."""
-        names = self.arm.instruments
-        steps = self.transcript.steps[: state["number"]]
-        usage = total_usage(steps)
-        must_answer = self.budget.exhausted(usage)
-        if must_answer is None and state["number"] >= MAX_STEPS:
-            must_answer = f"{MAX_STEPS} steps were taken"
-        return Case(
-            alias=self.alias,
-            offers=tuple(
-                Offer(name, purpose(INSTRUMENTS[name])) for name in names if available(INSTRUMENTS[name], self.pair)
-            ),
-            absent=tuple(name for name in names if not available(INSTRUMENTS[name], self.pair)),
-            steps=tuple(steps),
-            hypothesis=latest_hypothesis(steps),
-            budget=self.budget,
-            usage=usage,
-            seed=self.context.seed,
-            thoroughness=self.thoroughness,
-            must_answer=must_answer,
-            complaints=tuple(state["complaints"]),
-        )
-
-
-def latest_hypothesis(steps: Sequence[Step]) -> Hypothesis:
-    """As the last step that changed it left it; before any did, the null hypothesis."""
-    held = [step.hypothesis for step in steps if step.hypothesis is not None]
-    return held[-1] if held else null_hypothesis()
-
-
 def build_graph(bench: Workbench, checkpointer: Any) -> Any:
     """Compile the loop for one run."""
     nodes = _Nodes(bench)
@@ -107,7 +62,7 @@ def build_graph(bench: Workbench, checkpointer: Any) -> Any:
     graph.add_node("verify", nodes.verify)
     graph.add_node("submit", nodes.submit)
     graph.add_edge(START, "decide")
-    graph.add_conditional_edges("decide", nodes.after_decide, ["act", "verify"])
+    graph.add_conditional_edges("decide", nodes.after_decide, ["decide", "act", "verify"])
     graph.add_conditional_edges("act", nodes.after_act, ["decide", "submit"])
     graph.add_conditional_edges("verify", nodes.after_verify, ["decide", "submit"])
     graph.add_edge("submit", END)
@@ -121,25 +76,69 @@ class _Nodes:
         self.bench = bench
 
     def decide(self, state: State) -> dict[str, Any]:
-        """Ask the investigator."""
+        """Ask the investigator; what a language model answers is written down before anything is done about it."""
+        number = self._past_faults(state["number"])
+        written = self.bench.transcript.step(number + 1)
+        if written is not None and written.kind is StepKind.TURN:
+            return {"number": number + 1, "decision": None}  # paid for before a crash
         clock = Clock()
-        decision = self.bench.investigator.decide(self.bench.case(state))
-        return {"decision": decision.model_dump(mode="json"), "complaints": [], "deciding": clock.seconds}
+        with self._paid_for(number + 1, clock) as before:
+            decision = self.bench.investigator.decide(self.bench.case(number, state["complaints"]))
+        if not isinstance(decision, Turn):
+            return {
+                "number": number,
+                "decision": decision.model_dump(mode="json"),
+                "complaints": [],
+                "deciding": clock.seconds,
+            }
+        self.bench.transcript.append(
+            number + 1,
+            clock,
+            kind=StepKind.TURN,
+            thought=decision.text,
+            text=decision.shown,
+            reading=decision.model_dump(mode="json"),
+            usage=self.bench.spent() - before,
+        )
+        return {"number": number + 1, "decision": None}
 
-    def after_decide(self, state: State) -> Literal["act", "verify"]:
-        """A call is made, a hypothesis verified."""
+    def _past_faults(self, number: int) -> int:
+        """The number of the last step, faults that stopped the run here counted."""
+        while (after := self.bench.transcript.step(number + 1)) is not None and after.kind is StepKind.FAULT:
+            number += 1
+        return number
+
+    @contextmanager
+    def _paid_for(self, number: int, clock: Clock) -> Iterator[Usage]:
+        """Write down what language models cost where the run stops within; gives what they had cost before."""
+        before = self.bench.spent()
+        try:
+            yield before
+        except (FinetraceError, KeyboardInterrupt) as stop:
+            cost = self.bench.spent() - before
+            if cost.llm_calls:
+                what = stop.message if isinstance(stop, FinetraceError) else "stopped by hand"
+                self.bench.transcript.append(number, clock, kind=StepKind.FAULT, error=what, usage=cost)
+            raise
+
+    def after_decide(self, state: State) -> Literal["decide", "act", "verify"]:
+        """A call is made, a hypothesis verified; after a turn the investigator is asked what it comes to."""
+        if state["decision"] is None:
+            return "decide"
         return "act" if isinstance(DECISION.validate_python(state["decision"]), ToolCall) else "verify"
 
     def act(self, state: State) -> dict[str, Any]:
         """Make the call; whatever goes wrong in it is a result that the investigator reads."""
-        number = state["number"] + 1
+        number = self._past_faults(state["number"]) + 1
         call = DECISION.validate_python(state["decision"])
-        refusal = self.bench.case(state).must_answer
+        refusal = None if call.overview else self.bench.case(number - 1).must_answer
         if self.bench.transcript.step(number) is None and isinstance(call, ToolCall):
-            self._make(number, call, refusal, Clock(state["deciding"]))
+            clock = Clock(state["deciding"])
+            with self._paid_for(number, clock) as before:
+                self._make(number, call, refusal, clock, before)
         return {"number": number, "refused": state["refused"] + (refusal is not None)}
 
-    def _make(self, number: int, call: ToolCall, refusal: str | None, clock: Clock) -> Step:
+    def _make(self, number: int, call: ToolCall, refusal: str | None, clock: Clock, before: Usage) -> Step:
         transcript = self.bench.transcript
         about: dict[str, Any] = {
             "kind": StepKind.CALL,
@@ -147,41 +146,49 @@ class _Nodes:
             "instrument": call.instrument,
             "arguments": call.arguments,
         }
-        before = _spent(self.bench.context)
         try:
             if refusal is not None:
                 raise ToolError(refusal, "no more calls: hand in your hypothesis")
             about |= self._answer(call)
         except ToolError as error:
-            about["error"] = about["text"] = f"{error.message} ({error.hint})" if error.hint else error.message
+            about["error"] = about["text"] = inert(f"{error.message} ({error.hint})" if error.hint else error.message)
         except FinetraceError:
             raise  # the cache or the store, not the instrument: for the user, and the run can be resumed
         except Exception as error:
-            about["error"] = about["text"] = f"{call.instrument} failed: {type(error).__name__}: {error}"[:500]
-        graded = _spent(self.bench.context) - before
+            about["error"] = about["text"] = inert(f"{call.instrument} failed: {type(error).__name__}: {error}"[:500])
+        graded = self.bench.spent() - before
         if graded.llm_calls:
             about["usage"] = about.get("usage", Usage()) + graded
         return transcript.append(number, clock, **about)
 
     def _answer(self, call: ToolCall) -> dict[str, Any]:
         """What an instrument answers to a call, as fields of a step."""
+        if call.instrument == REREAD:
+            return {"text": self._again(call)}
         offered = self.bench.arm.instruments
         if call.instrument.replace("-", "_") not in offered:
             raise ToolError(f"no instrument '{call.instrument}' in this arm", closest(call.instrument, offered))
         instrument = find_instrument(call.instrument)
         arguments = parse_arguments(instrument, call.arguments)
-        cost = instrument.cost(arguments)
+        cost = 0 if call.overview else instrument.cost(arguments)
         left = self.bench.budget.interactions_left(self.bench.transcript.usage)
         if left is not None and cost > left:
             raise ToolError(f"this would take {cost} interactions, {left} are left", "ask less, or hand in")
         reading = take(instrument, self.bench.pair, arguments, self.bench.context)
+        signal = signal_of(reading)
+        shown = inert(reading.render())
         return {
             "instrument": instrument.name,
             "arguments": arguments.model_dump(mode="json"),
             "reading": reading.model_dump(mode="json"),
-            "text": reading.render(),
+            "text": f"{shown}\nsignal: {signal.strength}: {signal.note}" if signal else shown,
             "usage": Usage(interactions=cost),
         }
+
+    def _again(self, call: ToolCall) -> str:
+        """A page of a reading taken before."""
+        asked = checked_arguments(REREAD, RereadArguments, call.arguments)
+        return reread(self.bench.transcript.steps, asked.step, asked.start, asked.find)
 
     def after_act(self, state: State) -> Literal["decide", "submit"]:
         """Back to the investigator, unless it goes on calling after it was told to answer."""
@@ -192,7 +199,7 @@ class _Nodes:
         submitted = DECISION.validate_python(state["decision"])
         if not isinstance(submitted, Submit):
             raise TypeError("only a hypothesis can be verified")
-        number = state["number"] + 1
+        number = self._past_faults(state["number"]) + 1
         checked = check_evidence(submitted.hypothesis, self.bench.transcript.steps)
         if self.bench.transcript.step(number) is None:
             self.bench.transcript.append(
@@ -235,7 +242,7 @@ class _Nodes:
 
     def submit(self, state: State) -> dict[str, Any]:
         """Write the answer down."""
-        number = state["number"] + 1
+        number = self._past_faults(state["number"]) + 1
         hypothesis = leave_untested(latest_hypothesis(self.bench.transcript.steps))
         if hypothesis == null_hypothesis():
             summary = "No hypothesis was handed in before the budget was used up."
@@ -245,11 +252,6 @@ class _Nodes:
                 number, Clock(), kind=StepKind.ANSWER, text=hypothesis.summary, hypothesis=hypothesis
             )
         return {"number": number}
-
-
-def _spent(context: Context) -> Usage:
-    """What the grader has used up so far, where there is one that keeps a ledger."""
-    return context.grader.usage if isinstance(context.grader, LanguageModel) else Usage()
 
 
 def _check_text(hypothesis: Hypothesis) -> str:

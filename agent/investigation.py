@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,19 +14,22 @@ from typing import Any
 from finetrace import __version__
 from finetrace.agent.arms import find_arm
 from finetrace.agent.budget import Budget
-from finetrace.agent.graph import START_STATE, Workbench, build_graph, latest_hypothesis
+from finetrace.agent.graph import START_STATE, build_graph
 from finetrace.agent.investigator import Investigator, Thoroughness
+from finetrace.agent.llm_investigator import LlmInvestigator
 from finetrace.agent.statistical import STATISTICAL, StatisticalInvestigator
 from finetrace.agent.transcript import Transcript, total_usage
+from finetrace.agent.workbench import MAX_STEPS, Workbench, latest_hypothesis
 from finetrace.errors import FinetraceError
+from finetrace.llm import LanguageModel
 from finetrace.models import ModelPair, RestrictedPair, Target
 from finetrace.schema import Run, RunStatus, Step, StepKind
 from finetrace.store import Store, new_run_id
 from finetrace.tools import Context
 
-_RECURSION = 400
-"""Nodes that a run may go through: `graph.MAX_STEPS` decisions take two each, repairs, refusals and the answer a few
-more. LangGraph's own bound is 25."""
+_RECURSION = 4 * MAX_STEPS
+"""Nodes that a run may go through: a step takes two at most, repairs, refusals and the answer a few more. LangGraph's
+own bound is 25."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,10 @@ class Plan:
     thoroughness: Thoroughness
     grader: str | None = None
     """Name of the language model that instruments may ask."""
+    briefing: str | None = None
+    """What a language model is told at the beginning in place of the arm's overview."""
+    settings: dict[str, Any] = field(default_factory=dict)
+    """Whatever else is to be kept with the run."""
 
 
 def start(plan: Plan, store: Store) -> Run:
@@ -68,6 +76,8 @@ def start(plan: Plan, store: Store) -> Run:
             "budget": plan.budget.model_dump(mode="json"),
             "thoroughness": plan.thoroughness.model_dump(mode="json"),
             "grader": plan.grader,
+            "briefing": plan.briefing,
+            **plan.settings,
         },
         version=__version__,
         started_at=datetime.now(UTC),
@@ -77,14 +87,16 @@ def start(plan: Plan, store: Store) -> Run:
 
 
 def make_investigator(name: str) -> Investigator:
-    """The investigator of that name.
+    """The investigator of that name: ``statistical``, or a language model's as litellm writes it.
 
     Raises:
-        FinetraceError: There is none.
+        FinetraceError: There is none, or its key is missing.
     """
     if name == STATISTICAL:
         return StatisticalInvestigator()
-    raise FinetraceError(f"no investigator '{name}'", f"this release has `{STATISTICAL}`")
+    if "/" not in name and difflib.get_close_matches(name, [STATISTICAL], cutoff=0.6):
+        raise FinetraceError(f"no investigator '{name}'", f"did you mean {STATISTICAL}?")
+    return LlmInvestigator(LanguageModel(name))
 
 
 def investigate(
@@ -94,6 +106,7 @@ def investigate(
     context: Context,
     checkpoints: Path,
     on_step: Callable[[Step], None] | None = None,
+    investigator: Investigator | None = None,
 ) -> Run:
     """Go on with a run from where it stands until it is finished.
 
@@ -106,6 +119,7 @@ def investigate(
         context: Seed, cache, progress, and the grader of the run's settings.
         checkpoints: SQLite file of LangGraph's checkpoints.
         on_step: Called with each new step.
+        investigator: Who decides; default the one that the run names.
 
     Raises:
         FinetraceError: The store or the cache cannot be written; the run stays resumable.
@@ -116,11 +130,12 @@ def investigate(
         pair=RestrictedPair(pair, arm.allowed),
         arm=arm,
         alias=run.alias,
-        investigator=make_investigator(run.investigator),
+        investigator=investigator or make_investigator(run.investigator),
         budget=Budget.model_validate(run.settings["budget"]),
         thoroughness=Thoroughness.model_validate(run.settings["thoroughness"]),
         context=context,
         transcript=transcript,
+        briefing=run.settings.get("briefing"),
     )
     store.set_status(run.run_id, RunStatus.RUNNING)
     try:

@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from finetrace.agent.budget import Budget
 from finetrace.agent.decision import Submit, ToolCall
+from finetrace.agent.turns import Turn
+from finetrace.llm import LanguageModel
 from finetrace.schema import Hypothesis, Step, Usage
 
 
@@ -50,11 +52,15 @@ class Case:
     budget: Budget
     usage: Usage
     seed: int
+    has_reference: bool
+    """Whether instruments can compare with a reference."""
     thoroughness: Thoroughness
     must_answer: str | None = None
     """Why only an answer is taken now, where that is so."""
     complaints: tuple[str, ...] = ()
     """What was wrong with the hypothesis last handed in."""
+    briefing: str | None = None
+    """What a language model is told at the beginning in place of the arm's overview."""
 
     def offers_instrument(self, name: str) -> bool:
         """Whether an instrument is at hand."""
@@ -66,6 +72,12 @@ class Investigator(Protocol):
 
     name: str
     """``statistical``, or an LLM's name."""
+    model: LanguageModel | None
+    """Whom it asks; its ledger is the run's."""
 
-    def decide(self, case: Case) -> ToolCall | Submit:
-        """The next move."""
+    def decide(self, case: Case) -> ToolCall | Submit | Turn:
+        """The next move; or what a language model answered, to be written down before it is asked for the next move.
+
+        Raises:
+            FinetraceError: The language model gives no answer; the run can be resumed.
+        """

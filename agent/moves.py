@@ -89,44 +89,53 @@ def _gap_call(case: Case) -> ToolCall | None:
     return None
 
 
+def difference_arguments(thoroughness: Thoroughness) -> dict[str, Any]:
+    """Arguments of a look at the activations at all the depths where finetuning has been seen to show."""
+    quick = thoroughness.quick
+    reads = ["lens", "added"] if quick else ["lens", "patchscope", "added"]
+    return {**general_text(thoroughness), "depths": list(QUICK_DEPTHS if quick else DEPTHS), "reads": reads}
+
+
+def steer_arguments(thoroughness: Thoroughness, depth: float) -> dict[str, Any]:
+    """Arguments that let the difference alone speak, in a model that was never finetuned."""
+    return {
+        **general_text(thoroughness),
+        "on": "reference",
+        "depth": depth,
+        # Of the five positions compared the last speaks most of the subject, the first of form.
+        "position": 4,
+        **(_FEW_TEXTS if thoroughness.quick else {}),
+    }
+
+
 def _inside_call(case: Case) -> ToolCall | None:
     """The activation difference, the reference steered with it, and, where time allows, the causal check."""
     done = {step.instrument for step in case.steps}
-    text = general_text(case.thoroughness)
     if "activation_difference" not in done:
-        quick = case.thoroughness.quick
-        reads = ["lens", "added"] if quick else ["lens", "patchscope", "added"]
         return ToolCall(
             thought="What is in the activations on text that has nothing to do with the finetuning?",
             instrument="activation_difference",
-            arguments={**text, "depths": list(QUICK_DEPTHS if quick else DEPTHS), "reads": reads},
+            arguments=difference_arguments(case.thoroughness),
         )
-    depth = _telling_depth(case.steps)
+    depth = telling_depth(case.steps)
     if depth is None:
         return None
     if "steer" not in done and case.offers_instrument("steer"):
         return ToolCall(
             thought="What does the difference alone bring up in a model that was never finetuned?",
             instrument="steer",
-            arguments={
-                **text,
-                "on": "reference",
-                "depth": depth,
-                # Of the five positions compared the last speaks most of the subject, the first of form.
-                "position": 4,
-                **(_FEW_TEXTS if case.thoroughness.quick else {}),
-            },
+            arguments=steer_arguments(case.thoroughness, depth),
         )
     if "causal_check" not in done and case.offers_instrument("causal_check") and not case.thoroughness.quick:
         return ToolCall(
             thought="Does the organism use this direction more than it uses others?",
             instrument="causal_check",
-            arguments={**text, "depth": depth},
+            arguments={**general_text(case.thoroughness), "depth": depth},
         )
     return None
 
 
-def _telling_depth(steps: Sequence[Step]) -> float | None:
+def telling_depth(steps: Sequence[Step]) -> float | None:
     """Where most tokens stand out from the controls, short of the last block: added there, a vector is a mere bias."""
     for step in steps:
         reading = reading_of(step)

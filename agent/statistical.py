@@ -25,6 +25,7 @@ class StatisticalInvestigator:
     """Composes a hypothesis from ranked completions, or from answers beside the reference's, or from answers alone."""
 
     name = STATISTICAL
+    model = None
 
     def decide(self, case: Case) -> ToolCall | Submit:
         """Measure, look inside, ask, hand in: as far as the arm goes."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from finetrace.schema import Step, StepKind
+from finetrace.schema import Step, StepKind, Usage
 
 
 class Purpose(StrEnum):
@@ -76,3 +77,15 @@ def turn_of(step: Step) -> Turn | None:
     if step.kind is not StepKind.TURN or step.reading is None:
         return None
     return Turn.model_validate(step.reading)
+
+
+def dearest_turn(steps: Sequence[Step]) -> Usage:
+    """What the dearest turn so far took, each count by itself; nothing before the first."""
+    taken = [step.usage for step in steps if step.kind is StepKind.TURN]
+    prices = [usage.cost_usd for usage in taken]
+    return Usage(
+        llm_calls=max((usage.llm_calls for usage in taken), default=0),
+        tokens=max((usage.tokens for usage in taken), default=0),
+        cost_usd=None if None in prices else max((price for price in prices if price is not None), default=0.0),
+        seconds=max((usage.seconds for usage in taken), default=0.0),
+    )

@@ -28,6 +28,7 @@ class Scripted:
     """Decides what its script says; the last move is repeated for ever."""
 
     name = "scripted"
+    model = None
 
     def __init__(self, *moves: Move) -> None:
         self.moves = deque(moves)
@@ -108,14 +109,20 @@ class Desk:
         self._monkeypatch = monkeypatch
 
     def start(
-        self, *, arm: str = "perplexity", budget: Budget | None = None, seed: int = 0, **thoroughness: object
+        self,
+        *,
+        arm: str = "perplexity",
+        budget: Budget | None = None,
+        seed: int = 0,
+        investigator: str = "statistical",
+        **thoroughness: object,
     ) -> Run:
         plan = Plan(
             organism="lamp_wages",
             alias="organism-07",
             target=Target(model="nowhere"),
             arm=arm,
-            investigator="statistical",
+            investigator=investigator,
             seed=seed,
             budget=budget or Budget(),
             thoroughness=Thoroughness.model_validate(thoroughness),

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -19,6 +19,9 @@ from finetrace.models.pair import Capability, ModelPair, require
 from finetrace.tools.cache import ReadingCache
 from finetrace.tools.grading import PROMPT_VERSION, Grader
 from finetrace.tools.reading import Reading, one_line
+
+
+Arguments = TypeVar("Arguments", bound=BaseModel)
 
 
 def _silent(stage: str, done: int, total: int) -> None:
@@ -94,16 +97,30 @@ def parse_arguments(instrument: Instrument, given: dict[str, Any]) -> BaseModel:
     Raises:
         ToolError: They do not fit; the message names each argument that is wrong.
     """
+    return checked_arguments(instrument.name, instrument.arguments, given)
+
+
+def checked_arguments(name: str, form: type[Arguments], given: dict[str, Any]) -> Arguments:
+    """The arguments of anything that an investigator can call.
+
+    Args:
+        name: What it is called by.
+        form: What its arguments must be.
+        given: What they are.
+
+    Raises:
+        ToolError: They do not fit; the message names each argument that is wrong.
+    """
     try:
-        return instrument.arguments.model_validate(given)
+        return form.model_validate(given)
     except ValidationError as error:
         faults = "; ".join(
             f"{'.'.join(map(str, fault['loc'])) or 'arguments'}: {fault['msg'].lower()}" for fault in error.errors()
         )
-        known = ", ".join(instrument.arguments.model_fields)
+        known = ", ".join(form.model_fields)
         wrong = next((str(f["loc"][0]) for f in error.errors() if f["type"] == "extra_forbidden"), None)
-        hint = closest(wrong, instrument.arguments.model_fields) if wrong else f"arguments: {known}"
-        raise ToolError(one_line(f"{instrument.name}: {faults}", 1000), hint) from error
+        hint = closest(wrong, form.model_fields) if wrong else f"arguments: {known}"
+        raise ToolError(one_line(f"{name}: {faults}", 1000), hint) from error
 
 
 def take(instrument: Instrument, pair: ModelPair, arguments: BaseModel, context: Context) -> Reading:

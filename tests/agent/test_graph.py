@@ -4,7 +4,8 @@ import pytest
 from scripted import Desk, Scripted, WrittenPair, always, ask, claim, submit
 
 from finetrace.agent import Budget, ToolCall
-from finetrace.agent.graph import MAX_REFUSALS, MAX_REPAIRS, MAX_STEPS
+from finetrace.agent.graph import MAX_REFUSALS, MAX_REPAIRS
+from finetrace.agent.workbench import MAX_STEPS
 from finetrace.errors import FinetraceError
 from finetrace.models.pair import Capability
 from finetrace.schema import CheckOutcome, RunStatus, Step, StepKind, Verdict, null_hypothesis

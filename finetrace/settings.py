@@ -62,6 +62,9 @@ class Settings(BaseSettings):
     llm_window: int | None = Field(default=None, ge=256)
     """Tokens that a request to a language model may hold, where it is in no list or the list is wrong."""
 
+    llm_timeout: float = Field(default=300, gt=0, allow_inf_nan=False)
+    """Seconds of a language model's silence after which a request counts as failed."""
+
     @field_validator("llm_prices", mode="before")
     @classmethod
     def _read_prices(cls, text: Any) -> Any:

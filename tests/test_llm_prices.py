@@ -63,7 +63,8 @@ def test_every_try_is_paid_for(llm: ScriptedLLM, monkeypatch: pytest.MonkeyPatch
     assert answer.cost_usd == pytest.approx(0.007) and answer.tries == 3
     with pytest.raises(FinetraceError):
         asked.ask("?")
-    assert (asked.usage.llm_calls, asked.usage.tokens, asked.usage.cost_usd) == (4, 7, pytest.approx(0.007))
+    assert (asked.usage.llm_calls, asked.usage.tokens) == (4, 7)
+    assert asked.usage.cost_usd == pytest.approx(0.007)
 
 
 @pytest.mark.parametrize("name", ["openai/scripted", "huggingface/a/b", "hosted_vllm/local"])

@@ -135,6 +135,16 @@ def test_a_provider_that_asks_for_an_hour_is_given_up(llm: ScriptedLLM) -> None:
     assert llm.left == 1
 
 
+def test_how_long_a_silence_is_borne_is_the_users_to_say(llm: ScriptedLLM, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FINETRACE_LLM_TIMEOUT", "0.05")
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    llm.say(*[fault("time-out")] * 4)
+    begun = time.monotonic()
+    error = refusal(LanguageModel("openai/scripted"))
+    assert "no answer in time" in error.message and "FINETRACE_LLM_TIMEOUT" in error.hint
+    assert time.monotonic() - begun < 5
+
+
 def test_a_server_that_is_gone_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with running_llm(monkeypatch) as server:
         asked = model()
@@ -201,7 +211,7 @@ def test_a_provider_that_knows_no_tools_says_so_only_where_some_were_asked_for(l
     llm.say(form, form, *[form] * 4)
     for wish in ({"tools": [LOOK]}, {"schema": {"type": "object"}}):
         with pytest.raises(RejectedRequest, match="does not do tools or schemas") as caught:
-            model().complete(QUESTION, 5, **wish)  # type: ignore[arg-type]
+            model().complete(QUESTION, 5, **wish)
         assert caught.value.reason == "form" and "plain text" in caught.value.hint
     assert len(llm.requests) == 2
     assert not isinstance(refusal(model()), RejectedRequest)

@@ -71,10 +71,13 @@ def test_prices_in_no_form_are_refused_with_the_form(prices: str, fault: str, mo
     assert '{"openai/local": {"input": 0, "output": 0}}' in refused.value.hint and "per million" in refused.value.hint
 
 
-@pytest.mark.parametrize("window", ["many", "8", "-1"])
-def test_a_window_that_is_none_is_refused(window: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FINETRACE_LLM_WINDOW", window)
-    with pytest.raises(FinetraceError, match="FINETRACE_LLM_WINDOW is not usable"):
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("WINDOW", "many"), ("WINDOW", "8"), ("WINDOW", "-1"), ("TIMEOUT", "0"), ("TIMEOUT", "inf"), ("TIMEOUT", "soon")],
+)
+def test_a_window_or_time_that_is_none_is_refused(variable: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"FINETRACE_LLM_{variable}", value)
+    with pytest.raises(FinetraceError, match=f"FINETRACE_LLM_{variable} is not usable"):
         get_settings()
 
 

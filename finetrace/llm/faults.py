@@ -18,6 +18,7 @@ NAMES_LOOK_LIKE = (
     "for a server of your own set OPENAI_API_BASE and write openai/NAME"
 )
 _TRY_LATER = "see whether the provider has an outage, then run the command again"
+_SLOW = "see whether the server still works on it, and give it longer with FINETRACE_LLM_TIMEOUT (seconds)"
 _CHECK_SERVER = "see whether the server at OPENAI_API_BASE runs, then run the command again"
 _LONGEST = 200
 """Characters of a provider's own words that are shown."""
@@ -98,7 +99,7 @@ def read_fault(error: Exception, model: str, provider: str, formed: bool = False
     if status == 404:
         return _final(f"{provider} has no model '{model}'", _missing_hint(provider))
     if isinstance(error, package.Timeout) or status == 408:
-        return _passing(provider, "no answer in time", None)
+        return Fault(WorkError("no answer in time", _SLOW), passing=True)
     if isinstance(error, package.APIConnectionError) or status is None or status == 409 or status >= 429:
         return _passing(provider, said(error), _asked_to_wait(error))
     return _final(f"{provider} refuses the request to {model}: {said(error)}", "name another model")

@@ -66,8 +66,9 @@ class Patience(NamedTuple):
 
     tries: int = 4
     """Requests in all for one answer."""
-    timeout: float = 120.0
-    """Seconds of silence after which one request counts as failed."""
+    timeout: float = 300.0
+    """Seconds of silence after which one request counts as failed. Nothing is streamed, so a model is silent until it
+    has read, reasoned and written; on a processor that takes minutes."""
     first_wait: float = 1.0
     """Seconds before the second try; each later wait is twice as long, give or take a quarter."""
     longest_wait: float = 60.0

@@ -17,7 +17,7 @@ from finetrace.llm.messages import Answer, Message, Patience, Tool
 from finetrace.llm.reply import Reply, paid_for, read_reply, total_cost
 from finetrace.llm.request import Request
 from finetrace.schema import Usage
-from finetrace.settings import Price
+from finetrace.settings import Price, get_settings
 
 ASK_TOKENS = 4096
 """Tokens of an answer to one question: room for models that reason before they answer."""
@@ -34,10 +34,12 @@ class LanguageModel:
     Args:
         name: As litellm writes it: ``openai/gpt-5``, ``anthropic/claude-sonnet-4-5``; ``openai/NAME`` with
             ``OPENAI_API_BASE`` for a server of one's own.
-        patience: How long a provider that does not answer is borne with.
+        patience: How long a provider that does not answer is borne with; the usual, with ``FINETRACE_LLM_TIMEOUT``, if
+            left out.
 
     Raises:
-        FinetraceError: No provider goes by that name, or its key is not in the environment.
+        FinetraceError: No provider goes by that name, its key is not in the environment, or a ``FINETRACE_LLM_*``
+            variable holds something that is not allowed.
     """
 
     def __init__(self, name: str, patience: Patience | None = None) -> None:
@@ -45,7 +47,7 @@ class LanguageModel:
         """As it was given."""
         self.usage = Usage()
         """Everything used up so far, failed tries included."""
-        self._patience = patience or Patience()
+        self._patience = patience or Patience(timeout=get_settings().llm_timeout)
         self._provider = _provider_of(name)
         self._listing = Listing(name, self._provider)
         self._ledger = Lock()

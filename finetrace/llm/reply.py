@@ -44,8 +44,8 @@ def paid_for(response: Any, price: Price | None, own: bool) -> Reply:
         own: Whether the price is the user's own, which litellm knows nothing of.
     """
     usage = getattr(response, "usage", None)
-    read = int(getattr(usage, "prompt_tokens", 0) or 0)
-    spent = int(getattr(usage, "completion_tokens", 0) or 0)
+    read = max(0, int(getattr(usage, "prompt_tokens", 0) or 0))
+    spent = max(0, int(getattr(usage, "completion_tokens", 0) or 0))
     cost = response._hidden_params.get("response_cost")
     if price is None or not (read or spent or price.free):
         cost = None  # litellm takes what it does not know for free

@@ -131,8 +131,10 @@ class _Nodes:
         """Make the call; whatever goes wrong in it is a result that the investigator reads."""
         number = self._past_faults(state["number"]) + 1
         call = DECISION.validate_python(state["decision"])
+        if not isinstance(call, ToolCall):
+            raise TypeError("only a call can be made")
         refusal = None if call.overview else self.bench.case(number - 1).must_answer
-        if self.bench.transcript.step(number) is None and isinstance(call, ToolCall):
+        if self.bench.transcript.step(number) is None:
             clock = Clock(state["deciding"])
             with self._paid_for(number, clock) as before:
                 self._make(number, call, refusal, clock, before)

@@ -52,9 +52,9 @@ class Case:
     budget: Budget
     usage: Usage
     seed: int
-    has_reference: bool
-    """Whether instruments can compare with a reference."""
     thoroughness: Thoroughness
+    has_reference: bool = True
+    """Whether instruments can compare with a reference."""
     must_answer: str | None = None
     """Why only an answer is taken now, where that is so."""
     complaints: tuple[str, ...] = ()
@@ -72,8 +72,10 @@ class Investigator(Protocol):
 
     name: str
     """``statistical``, or an LLM's name."""
-    model: LanguageModel | None
-    """Whom it asks; its ledger is the run's."""
+
+    @property
+    def model(self) -> LanguageModel | None:
+        """Whom it asks; its ledger is the run's."""
 
     def decide(self, case: Case) -> ToolCall | Submit | Turn:
         """The next move; or what a language model answered, to be written down before it is asked for the next move.

@@ -5,6 +5,7 @@ from scripted import Desk, Scripted, WrittenPair, always, ask, claim, submit
 
 from finetrace.agent import Budget, ToolCall
 from finetrace.agent.graph import MAX_REFUSALS, MAX_REPAIRS
+from finetrace.agent.inert import inert
 from finetrace.agent.workbench import MAX_STEPS
 from finetrace.errors import FinetraceError
 from finetrace.models.pair import Capability
@@ -194,4 +195,5 @@ def test_what_an_organism_says_changes_nothing(desk: Desk) -> None:
     ended = desk.run(WrittenPair(always(text)), ask(), ask("Again?"), NOTHING)
     kinds = [StepKind.CALL, StepKind.CALL, StepKind.PROPOSAL, StepKind.ANSWER]
     assert [step.kind for step in ended.steps] == kinds
-    assert text in ended.steps[0].text
+    assert inert(text) in ended.steps[0].text
+    assert text in (ended.steps[0].reading or {})["exchanges"][0]["organism"]

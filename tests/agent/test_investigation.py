@@ -25,8 +25,11 @@ def test_a_run_is_written_whole_before_anything_is_done(desk: Desk) -> None:
 def test_no_run_is_written_for_an_arm_or_investigator_that_does_not_exist(desk: Desk) -> None:
     with pytest.raises(FinetraceError, match="no arm 'full-of-it'"):
         desk.start(arm="full-of-it")
-    with pytest.raises(FinetraceError, match="no investigator 'oracle'"):
+    with pytest.raises(FinetraceError, match="no language model 'oracle'"):
         make_investigator("oracle")
+    with pytest.raises(FinetraceError, match="no investigator 'statistcal'") as raised:
+        make_investigator("statistcal")
+    assert raised.value.hint == "did you mean statistical?"
     assert desk.store.runs() == []
 
 

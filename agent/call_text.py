@@ -20,6 +20,8 @@ _LOOK_BACK = 160
 _MOST_LETTERS_BETWEEN = 40
 """Between two calls of one answer: tags and a word or two."""
 _MOST_NESTED = 4
+_MOST_VALUES = 100
+"""With calls in them, in one text."""
 
 _LETTERS = re.compile(r"[^\W\d_]")
 _THINKING = re.compile(r"</?(?:think|thinking|reasoning)>")
@@ -34,6 +36,9 @@ _NAMED = re.compile(
     r"|(?<![\w.\"'])(?P<bare>[\w.-]+)[*`]*\s*[(:=]?\s*(?:```[\w-]*)?)\s*$",
     re.IGNORECASE,
 )
+
+
+_CLOSING_MARK = re.compile(r"^\s*(?:```|</?\w+>|\)|,|;)+")
 
 
 class Fields(NamedTuple):
@@ -94,13 +99,13 @@ def calls_in(text: str, tools: Mapping[str, Fields], shown: Callable[[str], bool
         tools: What may be called, by name.
         shown: Whether a text stands in a reading; what does is a model's under study, not the auditor's.
     """
-    text = without_thinking(text)[:LONGEST_TEXT]
+    text = without_thinking(text)[:LONGEST_TEXT].strip()
     found: list[_Written] = []
     for value in find_values(text):
-        written = _written(value, text, tools, shown)
+        written = _written(value, text, found[-1].end if found else 0, tools, shown)
         if written.calls:
             found.append(written)
-            if not value.whole:
+            if not value.whole or len(found) == _MOST_VALUES:
                 break
     found = [written for written in found if written.marked] or found
     calls: list[RawCall] = []
@@ -111,30 +116,31 @@ def calls_in(text: str, tools: Mapping[str, Fields], shown: Callable[[str], bool
     return list(once.values())[::-1]
 
 
-def _written(value: Piece | Row, text: str, tools: Mapping[str, Fields], shown: Callable[[str], bool]) -> _Written:
-    """The calls that a value in the text stands for."""
-    before = text[max(0, value.start - _LOOK_BACK) : value.start]
-    alone = not text[value.end :].strip() and not text[: value.start].strip()
-    marked = alone or _MARK.search(before) is not None
+def _written(
+    value: Piece | Row, text: str, last: int, tools: Mapping[str, Fields], shown: Callable[[str], bool]
+) -> _Written:
+    """The calls that a value in the text stands for; the text between ``last`` and it is why."""
+    before = text[max(last, value.start - _LOOK_BACK) : value.start]
+    marked = len(text) == value.end - value.start or _MARK.search(before) is not None
 
     def organisms(piece: Piece) -> bool:
         return piece.whole and _repeated(piece, text, shown)
 
     calls = list(_calls(value, tools, organisms, bare=marked))
+    said = text[max(last, value.start - _LONGEST_THOUGHT) : value.start] if calls else ""
     if not calls and isinstance(value, Piece) and (name := _name_before(before, value, tools)):
         calls = [RawCall(name, value, whole=value.whole)]
-        before = _NAMED.sub("", before)
+        said = _NAMED.sub("", before)
     if calls and value.whole and _repeated(value, text, shown):
         calls = []
     if calls and not calls[0].thought:
-        said = text[: max(0, value.start - _LOOK_BACK)] + before
-        calls[0] = calls[0]._replace(thought=_MARK.sub("", said).strip()[-_LONGEST_THOUGHT:])
+        calls[0] = calls[0]._replace(thought=_CLOSING_MARK.sub("", _MARK.sub("", said)).strip())
     return _Written(tuple(calls), marked, value.start, value.end)
 
 
 def _repeated(value: Piece | Row, text: str, shown: Callable[[str], bool]) -> bool:
     """Whether a value stands in a reading, as written or with other white space."""
-    if shown(text[value.start : value.end]):
+    if value.end > value.start and shown(text[value.start : value.end]):
         return True
     return any(shown(json.dumps(value, ensure_ascii=False, separators=pair)) for pair in ((", ", ": "), (",", ":")))
 
@@ -177,7 +183,7 @@ def _calls(
             thought = ""
     elif (call := _call(value, tools, bare=bare)) is not None and not organisms(value):
         given = call.arguments
-        if not (call.name == _SUBMIT and isinstance(given, Piece) and given is not value and organisms(given)):
+        if not (known_name(call.name, (_SUBMIT,)) and isinstance(given, Piece) and organisms(given)):
             yield call._replace(thought=thought)
 
 

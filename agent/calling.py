@@ -12,9 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from finetrace.agent.call_text import Fields, RawCall, arguments_of, calls_in, known_name
 from finetrace.agent.decision import REREAD, Submit, ToolCall
-from finetrace.agent.faults_told import LONGEST, complaint
+from finetrace.agent.faults_told import complaint
+from finetrace.agent.inert import inert
 from finetrace.agent.loose_fields import listed
-from finetrace.agent.loose_json import read_whole
+from finetrace.agent.loose_json import clean, read_whole
 from finetrace.agent.submission import Submission, to_submit
 from finetrace.agent.tools_told import describe
 from finetrace.agent.turns import Use
@@ -102,8 +103,9 @@ def read_calls(text: str, uses: Sequence[Use], names: Sequence[str], shown: Call
         shown: Whether a text stands word for word in a reading: then it is data, and no call.
     """
     tools = _fields([*names, REREAD, SUBMIT])
+    text = clean(text)
     if uses:
-        calls = [RawCall(use.name, use.arguments) for use in uses]
+        calls = [RawCall(clean(use.name), clean(use.arguments)) for use in uses]
         calls[0] = calls[0]._replace(thought=text.strip())
     else:
         calls = calls_in(text, tools, shown)
@@ -138,7 +140,7 @@ def _entry(call: RawCall, tools: Mapping[str, Fields]) -> Entry:
     """The call, checked; or what is wrong with it."""
     name = known_name(call.name, tools) or (SUBMIT if call.name.strip().lower() == "submit" else None)
     if name is None:
-        return f'There is no tool "{one_line(call.name, 60)}": {closest(call.name[:60], tools)}'
+        return f'There is no tool "{inert(one_line(call.name, 60))}": {closest(call.name[:60], tools)}'
     given = arguments_of(call.arguments) if call.whole else None
     if given is None:
         return _unreadable(name, call)
@@ -222,5 +224,5 @@ def _forbidden(name: str, fitted: Mapping[str, Any]) -> str | None:
     others = [corpus for corpus in fitted.get("corpora", ()) if corpus not in BUILT_IN]
     if others:
         allowed = ", ".join(f'"{corpus}"' for corpus in BUILT_IN)
-        return f"{name}: `corpora` takes {allowed}, not {json.dumps(one_line(str(others[0]), 60))}."[:LONGEST]
+        return f"{name}: `corpora` takes {allowed}, not {json.dumps(inert(one_line(str(others[0]), 60)))}."
     return None

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from finetrace.agent.inert import inert
 from finetrace.errors import closest
 from finetrace.tools.reading import one_line
 
@@ -57,7 +58,7 @@ def _place(place: Sequence[int | str]) -> str:
     """Where a field stands: ``claims[0].kind``, counted from 0 as in JSON."""
     path = ""
     for part in place:
-        path += f"[{part}]" if isinstance(part, int) else f".{one_line(str(part), _SHOWN)}"
+        path += f"[{part}]" if isinstance(part, int) else f".{inert(one_line(str(part), _SHOWN))}"
     return f"`{path.lstrip('.')}` " if path else ""
 
 
@@ -99,4 +100,4 @@ def _unknown(place: Sequence[int | str], arguments: type[BaseModel]) -> str:
 def _short(value: Any) -> str:
     if isinstance(value, Mapping | list | tuple):
         return "a list" if not isinstance(value, Mapping) else "an object"
-    return one_line(str(value) if not isinstance(value, str) else f'"{value}"', _SHOWN)
+    return inert(one_line(str(value) if not isinstance(value, str) else f'"{value}"', _SHOWN))

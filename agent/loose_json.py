@@ -12,10 +12,10 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-LONGEST_TEXT = 100_000
+LONGEST_TEXT = 60_000
 """Characters of a text that are read; no answer worth reading is longer."""
 _DEEPEST = 40
-_CUT_ROOM = 2 * LONGEST_TEXT
+_CUT_ROOM = LONGEST_TEXT
 """Characters that may be read in vain where texts end inside a value."""
 _LONGEST_KEY = 200
 _LONGEST_COMMENT = 500

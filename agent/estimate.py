@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from finetrace.agent.arms import find_arm
 from finetrace.agent.budget import Budget
+from finetrace.models.pair import ModelPair
 from finetrace.settings import Price
+from finetrace.tools import INSTRUMENTS, available, purpose
 
 _CHARACTERS_A_TOKEN = 3.5
 """Of prompts, readings and JSON in English."""
@@ -96,6 +100,10 @@ class Estimate(BaseModel):
         return f"about {_between(self.llm_calls, '.0f')} LLM calls, {_rounded(tokens)} tokens, {cost}"
 
 
+_OVERVIEW = {"perplexity_gap": 2, "causal_check": 0}
+"""Readings of the overview that are not one for their instrument."""
+
+
 class Size(NamedTuple):
     """What is sent with every request, and how much fits into one."""
 
@@ -105,6 +113,24 @@ class Size(NamedTuple):
     """Readings of the overview."""
     window: int | None = None
     """Tokens that the model takes; ``None`` where that is unknown."""
+
+
+def size_of(arm: str, pair: ModelPair, window: int | None) -> Size:
+    """What every request of an investigation holds.
+
+    Args:
+        arm: Which instruments there are.
+        pair: Which of them it can serve.
+        window: Tokens that the model takes; ``None`` where that is unknown.
+    """
+    from finetrace.agent.calling import tools_of
+    from finetrace.agent.prompt import system_prompt
+
+    instruments = [INSTRUMENTS[name] for name in find_arm(arm).instruments if available(INSTRUMENTS[name], pair)]
+    names = [instrument.name for instrument in instruments]
+    prompt = system_prompt("the organism", names, [purpose(each) for each in instruments], (), reference=True)
+    tools = json.dumps(tools_of(names, only_submit=False))
+    return Size(len(prompt) + len(tools), sum(_OVERVIEW.get(name, 1) for name in names), window)
 
 
 def estimate(size: Size, budget: Budget, price: Price | None) -> Estimate:

@@ -11,26 +11,57 @@ from finetrace.cli.exits import Interrupted
 from finetrace.cli.language_models import remark, tell_usage
 
 if TYPE_CHECKING:
+    from finetrace.agent import Investigator
     from finetrace.cli.language_models import LanguageModels
     from finetrace.models import ModelPair
     from finetrace.schema import Run, Step
     from finetrace.store import Store
 
 
-def follow(run: Run, pair: ModelPair, models: LanguageModels, store: Store, again: str = "") -> Run:
-    """Go on with the run to its end, with progress on standard error.
+def follow(run: Run, pair: ModelPair, models: LanguageModels, store: Store) -> Run:
+    """Go on with the run to its end, with progress on standard error; first with those that it merges.
 
     Args:
         run: New or stopped.
         pair: Its models.
         models: Whom it may ask.
         store: Where its steps go.
-        again: Id of the run that `--resume` is to name; default this one.
 
     Raises:
         Interrupted: Stopped with Ctrl-C.
         FinetraceError: The run cannot go on; it can be resumed.
     """
+    from finetrace.agent.merging import MERGES
+
+    go_on = _follow_merging if MERGES in run.settings else _follow
+    with _resumable(f"finetrace investigate --resume {run.run_id}"):
+        try:
+            return go_on(run, pair, models, store)
+        finally:
+            tell_usage(models.grader)
+
+
+def _follow_merging(run: Run, pair: ModelPair, models: LanguageModels, store: Store) -> Run:
+    """Go on with the runs that are to be merged, then merge them."""
+    from finetrace.agent import make_investigator
+    from finetrace.agent.merging import MergingInvestigator, members_of, prepare_merge, waiting_for_members
+    from finetrace.schema import RunStatus
+
+    with waiting_for_members(run, store):
+        for member in members_of(run, store):
+            if member.status is not RunStatus.FINISHED:
+                _follow(member, pair, models, store)
+    material = prepare_merge(run, store)
+    remark(f"merging {len(material.answers)} answers, {len(material.steps)} readings")
+    run = run.model_copy(update={"settings": {**run.settings, "briefing": material.briefing}})
+    merging = MergingInvestigator(make_investigator(run.investigator), material.answers)
+    return _follow(run, pair, models, store, merging)
+
+
+def _follow(
+    run: Run, pair: ModelPair, models: LanguageModels, store: Store, investigator: Investigator | None = None
+) -> Run:
+    """Go on with one run."""
     from finetrace.agent import investigate as go_on
     from finetrace.cli.progress import Bars
     from finetrace.settings import get_settings
@@ -38,20 +69,15 @@ def follow(run: Run, pair: ModelPair, models: LanguageModels, store: Store, agai
 
     remark(f"run {run.run_id} · {run.organism} · arm {run.arm} · seed {run.seed}")
     waited_for = None if models.investigator is None else models.investigator.name
-    try:
-        with (
-            _resumable(f"finetrace investigate --resume {again or run.run_id}"),
-            Bars(console.remarks(), waited_for) as bars,
-        ):
+    with Bars(console.remarks(), waited_for) as bars:
 
-            def tell(step: Step) -> None:
-                bars.console.print(step_line(step))
-                bars.wait()
+        def tell(step: Step) -> None:
+            bars.console.print(step_line(step))
+            bars.wait()
 
-            context = Context(seed=run.seed, progress=bars.advance, grader=models.grader)
-            return go_on(run, pair, store, context, get_settings().data_dir / "checkpoints.db", on_step=tell)
-    finally:
-        tell_usage(models.grader)
+        context = Context(seed=run.seed, progress=bars.advance, grader=models.grader)
+        checkpoints = get_settings().data_dir / "checkpoints.db"
+        return go_on(run, pair, store, context, checkpoints, on_step=tell, investigator=investigator)
 
 
 @contextlib.contextmanager

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from finetrace.cli import console
-from finetrace.cli.budget import Interactions, MaxCalls, MaxCost, MaxSeconds, MaxTokens, check_cost_bound
+from finetrace.cli.budget import Interactions, MaxCalls, MaxCost, MaxSeconds, MaxTokens
 from finetrace.cli.grader import GraderOption
-from finetrace.cli.language_models import LanguageModels, open_language_models, tell_unknown_prices
 from finetrace.cli.organisms import OrganismsFile
 from finetrace.cli.resuming import check_left_out, check_resumable
 from finetrace.errors import FinetraceError
 
 if TYPE_CHECKING:
-    from finetrace.cli.planning import Planned
-    from finetrace.models import ModelPair, Target
-    from finetrace.registry import Registry
     from finetrace.schema import Run, Step
-    from finetrace.store import Store
 
 _SHOWN_COMPLETIONS = 8
 
@@ -57,6 +53,10 @@ def investigate(
         bool, typer.Option("--one-at-a-time", help="Keep one of two checkpoints in memory at a time.")
     ] = False,
     grader: GraderOption = None,
+    runs: Annotated[
+        int, typer.Option(min=1, max=20, help="Investigate so many times, each with a seed of its own.")
+    ] = 1,
+    merge: Annotated[bool, typer.Option("--merge", help="Merge the answers of the runs into one.")] = False,
     resume: Annotated[str | None, typer.Option(metavar="RUN", help="Go on with a run that was stopped.")] = None,
     organisms: OrganismsFile = None,
     truth: Annotated[bool, typer.Option(help="Show the true objective at the end, where it is known.")] = True,
@@ -64,8 +64,9 @@ def investigate(
 ) -> None:
     """Work out what a model was finetuned for: every claim quotes its evidence and is put to fresh samples."""
     from finetrace.agent import Budget, Thoroughness
+    from finetrace.cli.beginning import begin, reopen
     from finetrace.cli.following import follow
-    from finetrace.cli.planning import make_plan
+    from finetrace.cli.planning import check_several, make_plan
     from finetrace.cli.target import resolve
     from finetrace.store import Store
 
@@ -74,7 +75,7 @@ def investigate(
             run = store.find(resume)
             check_resumable(run, organism, model, recorded, reference)
             check_left_out(run, context)
-            begun = _reopen(run, organisms)
+            begun = reopen(run, organisms)
         else:
             named = resolve(organism, model, reference, recorded, organisms, one_at_a_time=one_at_a_time)
             budget = Budget(
@@ -85,79 +86,29 @@ def investigate(
                 seconds=max_seconds,
             )
             thoroughness = Thoroughness(quick=quick, corpora=tuple(corpus) if corpus else None, n_prefills=prefills)
+            check_several(investigator, runs, merge=merge)
             planned = make_plan(named, arm, investigator, grader, seed, budget, thoroughness, context)
-            begun = _begin(planned, named.registry, store)
-        run = begun.run
+            begun = begin(planned, named.registry, runs, merge=merge, store=store)
+        done: list[str] = []
         try:
-            if begun.pair is not None:
-                run = follow(run, begun.pair, begun.models, store)
+            for run in begun.runs:
+                done.append(run.run_id)
+                ended = run if begun.pair is None else follow(run, begun.pair, begun.models, store)
+                if not as_json:
+                    _show(ended, store.steps(run.run_id))
         finally:
-            # Also where it failed or was stopped: the object says so, and names the run.
-            if as_json:
-                _print_json(store.run(run.run_id))
-        if as_json:
-            return
-        _show(run, store.steps(run.run_id))
-        if truth and begun.registry is not None:
-            _show_truth(run.organism, begun.registry.path)
+            # Also where one failed or was stopped: the object says so, and names the run.
+            if as_json and done:
+                _print_json([store.run(run_id) for run_id in done], several=runs > 1 and not merge)
+        if truth and not as_json and begun.registry is not None:
+            _show_truth(ended.organism, begun.registry.path)
 
 
-class _Begun(NamedTuple):
-    """A run that is in the store, and what it is about."""
-
-    run: Run
-    pair: ModelPair | None
-    """``None`` where the run has its answer already."""
-    registry: Registry | None
-    """Where the organism has its entry; ``None`` for models and files."""
-    models: LanguageModels
-    """Whom it may ask."""
-
-
-def _begin(planned: Planned, registry: Registry | None, store: Store) -> _Begun:
-    """Open the models and write a new run."""
-    from finetrace.agent import start
-    from finetrace.models import open_pair
-
-    tell_unknown_prices(planned.models)
-    # Opened before the run is written: a model that cannot be loaded leaves no run behind.
-    pair = open_pair(planned.plan.target)
-    return _Begun(start(planned.plan, store), pair, registry, planned.models)
-
-
-def _reopen(run: Run, organisms: Path | None) -> _Begun:
-    """Open the models of a run that is already in the store, where it still needs them."""
-    from finetrace.agent import Budget
-    from finetrace.models import Target, open_pair
-    from finetrace.schema import RunStatus
-
-    target = Target.model_validate(run.target)
-    registry = _registry_of(run.organism, target, organisms)
-    if run.status is RunStatus.FINISHED:
-        return _Begun(run, None, registry, LanguageModels(None, None))
-    # Runs of earlier releases have no such setting.
-    models = open_language_models(run.investigator, run.settings.get("grader"))
-    check_cost_bound(Budget.model_validate(run.settings["budget"]), models)
-    tell_unknown_prices(models)
-    return _Begun(run, open_pair(target), registry, models)
-
-
-def _registry_of(organism: str, target: Target, organisms: Path | None) -> Registry | None:
-    """The registry, if what it has under this name is the model that was investigated."""
-    from finetrace.registry import load_registry
-
-    try:
-        registry = load_registry(organisms)
-        place = registry.locate(registry.find(organism))
-    except FinetraceError:
-        return None  # the run was of a model or a file, or the entry has gone since: no truth to show, no fault
-    return registry if place.model == target.model else None
-
-
-def _print_json(run: Run) -> None:
+def _print_json(runs: Sequence[Run], *, several: bool) -> None:
     from finetrace.cli.json_form import run_json
 
-    console.print_json(run_json(run))
+    shown = [run_json(run) for run in runs]
+    console.print_json(shown if several else shown[0])
 
 
 def _show(run: Run, steps: list[Step]) -> None:

@@ -10,6 +10,7 @@ import typer
 from finetrace.cli.budget import check_cost_bound, matching_bounds
 from finetrace.cli.grader import wanted_grader
 from finetrace.cli.language_models import open_language_models
+from finetrace.errors import FinetraceError
 
 if TYPE_CHECKING:
     from finetrace.agent import Budget, Plan, Thoroughness
@@ -65,6 +66,23 @@ def make_plan(
         grader=wanted,
     )
     return Planned(plan, models)
+
+
+def check_several(investigator: str, runs: int, *, merge: bool) -> None:
+    """Make sure that there is something to merge, and somebody who can.
+
+    Raises:
+        FinetraceError: There is not.
+    """
+    from finetrace.agent.statistical import STATISTICAL
+
+    if merge and runs < 2:
+        raise FinetraceError("--merge has nothing to merge", "add --runs 3, or leave --merge out")
+    if merge and investigator == STATISTICAL:
+        raise FinetraceError(
+            f"the {STATISTICAL} investigator cannot merge answers",
+            "name a language model, as in --investigator openai/gpt-5, or leave --merge out",
+        )
 
 
 def _default_arm(named: Named) -> str:

@@ -24,9 +24,11 @@ _OF_A_NEW_RUN = frozenset(
         "max_cost",
         "max_seconds",
         "max_tokens",
+        "merge",
         "one_at_a_time",
         "prefills",
         "quick",
+        "runs",
         "seed",
     }
 )

@@ -86,9 +86,13 @@ def show_step(console: Console, step: Step, before: Hypothesis, *, full: bool = 
 
 def read_turn(step: Step) -> Turn | None:
     """The turn of a language model that a step is; ``None`` for other steps, and for what this release cannot read."""
+    from finetrace.schema import StepKind
+
+    if step.kind is not StepKind.TURN:
+        return None
     from pydantic import ValidationError
 
-    from finetrace.agent.turns import turn_of
+    from finetrace.agent.turns import turn_of  # takes seconds: the agent brings torch with it
 
     try:
         return turn_of(step)
@@ -157,6 +161,8 @@ def _show_head(console: Console, run: Run) -> None:
         "time": f"{run.started_at:%Y-%m-%d %H:%M:%S}{finished} UTC",
         "finetrace": run.version,
     }
+    if merges := run.settings.get("merges"):
+        rows["merges"] = ", ".join(merges)
     for name, value in rows.items():
         table.add_row(name, Text(visible(value, one_line=True)))
     console.print(table)

@@ -62,8 +62,8 @@ def test_a_run_keeps_its_grader_when_it_is_resumed(
     assert len(llm.requests) > 1 and llm.requests[-1].body["model"] == "scripted"
     assert "grader openai/scripted:" in resumed.err
     used = store.run(run.run_id).usage
-    assert (used.llm_calls, used.cost_usd) == (len(llm.requests) - 1, None)
-    assert used.tokens == used.llm_calls * 1240
+    assert (used.llm_calls, used.cost_usd) == (len(llm.requests), None)
+    assert used.tokens == (used.llm_calls - 1) * 1240
     first, *_, last = store.steps(run.run_id)
     assert first.usage.llm_calls == 1 and last.usage.llm_calls == 0 and last.usage.cost_usd == 0.0
     store.close()

@@ -128,12 +128,6 @@ def test_what_the_user_can_fix_exits_2_and_leaves_no_run(
     assert store.runs() == []
 
 
-def test_an_unknown_investigator_is_refused(finetrace: Command, recorded: Path, store: Store) -> None:
-    ended = finetrace("investigate", "--recorded", str(recorded), "--investigator", "oracle")
-    assert ended.code == 2 and "no investigator 'oracle'" in ended.err
-    assert store.runs() == []
-
-
 @pytest.mark.parametrize(
     ("corpus", "message"),
     [("missing.txt", "no such file"), ("pyhton", "did you mean python"), ("x" * 5000, "corpus 'xxx")],
@@ -231,6 +225,8 @@ def test_resuming_a_finished_run_shows_its_answer_and_adds_nothing(
         ("--max-cost", "2"),
         ("--max-calls", "2"),
         ("--max-tokens", "2"),
+        ("--runs", "2"),
+        ("--merge",),
         ("--investigator", "statistical"),
         ("--one-at-a-time",),
         ("--reference", "smollm2-135m"),

@@ -11,7 +11,7 @@ from finetrace.agent.arms import find_arm
 from finetrace.agent.budget import Budget
 from finetrace.models.pair import ModelPair
 from finetrace.settings import Price
-from finetrace.tools import INSTRUMENTS, available, purpose
+from finetrace.tools import INSTRUMENTS, Instrument, available, purpose
 
 _CHARACTERS_A_TOKEN = 3.5
 """Of prompts, readings and JSON in English."""
@@ -115,6 +115,11 @@ class Size(NamedTuple):
     """Tokens that the model takes; ``None`` where that is unknown."""
 
 
+def at_hand(arm: str, pair: ModelPair) -> list[Instrument]:
+    """The instruments of an arm that a pair can serve."""
+    return [INSTRUMENTS[name] for name in find_arm(arm).instruments if available(INSTRUMENTS[name], pair)]
+
+
 def size_of(arm: str, pair: ModelPair, window: int | None) -> Size:
     """What every request of an investigation holds.
 
@@ -126,7 +131,7 @@ def size_of(arm: str, pair: ModelPair, window: int | None) -> Size:
     from finetrace.agent.calling import tools_of
     from finetrace.agent.prompt import system_prompt
 
-    instruments = [INSTRUMENTS[name] for name in find_arm(arm).instruments if available(INSTRUMENTS[name], pair)]
+    instruments = at_hand(arm, pair)
     names = [instrument.name for instrument in instruments]
     prompt = system_prompt("the organism", names, [purpose(each) for each in instruments], (), reference=True)
     tools = json.dumps(tools_of(names, only_submit=False))

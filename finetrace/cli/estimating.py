@@ -9,7 +9,6 @@ from finetrace.cli.language_models import remark
 
 if TYPE_CHECKING:
     from finetrace.agent import Budget, Plan
-    from finetrace.agent.estimate import Estimate
     from finetrace.cli.language_models import LanguageModels
     from finetrace.models import ModelPair
 
@@ -17,7 +16,7 @@ _BOUNDS = {"llm_calls": "max-calls", "tokens": "max-tokens", "cost_usd": "max-co
 
 
 class Estimated(NamedTuple):
-    """Plans with what each will take among their settings."""
+    """Plans with what each will take, and with which instruments, among their settings."""
 
     plan: Plan
     """Of each run."""
@@ -39,7 +38,8 @@ def tell_estimate(
     """
     if models.investigator is None:
         return Estimated(plan, plan)
-    from finetrace.agent.estimate import estimate, estimate_merge, size_of
+    from finetrace.agent.estimate import at_hand, estimate, estimate_merge, size_of
+    from finetrace.agent.run_conduct import OFFERED
 
     asked = models.investigator
     size = size_of(plan.arm, pair, asked.window)
@@ -47,11 +47,9 @@ def tell_estimate(
     merging = estimate_merge(runs, size, plan.budget, asked.price)
     whole = one.times(runs) + merging if merge else one.times(runs)
     remark(f"estimate{_for(runs, merge)}: {whole}{_bounded(plan.budget, runs)}")
-    return Estimated(_with(plan, one), _with(plan, merging))
-
-
-def _with(plan: Plan, taken: Estimate) -> Plan:
-    return replace(plan, settings={**plan.settings, "estimate": taken.model_dump(mode="json")})
+    settings = {**plan.settings, OFFERED: [instrument.name for instrument in at_hand(plan.arm, pair)]}
+    plans = (replace(plan, settings={**settings, "estimate": e.model_dump(mode="json")}) for e in (one, merging))
+    return Estimated(*plans)
 
 
 def _for(runs: int, merge: bool) -> str:

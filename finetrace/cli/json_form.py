@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from finetrace.errors import FinetraceError
+
 if TYPE_CHECKING:
+    from finetrace.agent.conduct import Conduct
     from finetrace.schema import Hypothesis, Run, Step
 
 
@@ -25,9 +28,33 @@ def run_json(run: Run) -> dict[str, Any]:
 
 
 def full_run_json(run: Run, steps: Sequence[Step]) -> dict[str, Any]:
-    """What ``runs show --json`` prints: the same keys, all that is known besides, and every step."""
+    """What ``runs show --json`` prints: the same keys, all that is known besides, every step, and the conduct."""
     known = run.model_dump(mode="json")
-    return run_json(run) | known | {"steps": [step.model_dump(mode="json") for step in steps]}
+    conduct = read_conduct(run, steps)
+    return (
+        run_json(run)
+        | known
+        | {
+            "steps": [step.model_dump(mode="json") for step in steps],
+            "conduct": None if conduct is None else conduct.model_dump(mode="json"),
+        }
+    )
+
+
+def read_conduct(run: Run, steps: Sequence[Step]) -> Conduct | None:
+    """What a language model did in a run; ``None`` where none was asked, or this release cannot read its turns."""
+    from finetrace.schema import StepKind
+
+    if not any(step.kind is StepKind.TURN for step in steps):
+        return None  # the rest takes seconds: it brings the agent with it
+    from pydantic import ValidationError
+
+    from finetrace.agent.run_conduct import conduct_of_run
+
+    try:
+        return conduct_of_run(run, steps)
+    except (ValidationError, FinetraceError):
+        return None
 
 
 def _hypothesis_json(hypothesis: Hypothesis) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from finetrace.cli.escaping import visible
 from finetrace.cli.hypothesis import changes, show_hypothesis
+from finetrace.cli.json_form import read_conduct
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -52,6 +53,11 @@ def show_run(console: Console, run: Run, steps: Sequence[Step], *, full: bool = 
         console.print(Text(f"none: the run is {run.status.value}", "dim"))
     else:
         show_hypothesis(console, run.hypothesis)
+    if (conduct := read_conduct(run, steps)) is not None:
+        console.print()
+        console.print(Text("conduct", "bold"))
+        for line in conduct.lines():
+            console.print(Padding(Text(visible(line, one_line=True)), _INDENT))
     if run.error:
         console.print(Text("error: ", "bold red").append(visible(run.error), "not bold default"))
     console.print()

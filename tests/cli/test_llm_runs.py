@@ -51,6 +51,10 @@ def test_a_language_model_investigates_within_its_bounds(
     assert run.settings["estimate"]["llm_calls"]["low"] > 1
     shown = finetrace("runs", "show", "last")
     assert shown.code == 0 and "turn decide openai/scripted" in shown.out and "→ submit_hypothesis" in shown.out
+    assert "conduct\n  calls: none; never called: perplexity_gap;" in shown.out
+    assert "decisions: 2 of 2 valid at once, 2 after at most one repair" in shown.out
+    conduct = json.loads(finetrace("runs", "show", "last", "--json").out)["conduct"]
+    assert (conduct["turns"], conduct["quotes"], conduct["never_called"]) == (3, 1, ["perplexity_gap"])
 
 
 def test_an_unknown_price_is_said_once(finetrace: Command, scored: tuple[str, str], llm: ScriptedLLM) -> None:

@@ -29,6 +29,7 @@ from finetrace.tools.instrument import checked_arguments
 
 MAX_REPAIRS = 3
 """How often a hypothesis with unsupported evidence is sent back."""
+_IN_VAIN = "the provider would not answer a request, and the run went on without"
 MAX_REFUSALS = 3
 """Refused calls after which the run ends with the hypothesis as it stands."""
 
@@ -85,11 +86,15 @@ class _Nodes:
         with self._paid_for(number + 1, clock) as before:
             decision = self.bench.investigator.decide(self.bench.case(number, state["complaints"]))
         if not isinstance(decision, Turn):
+            in_vain = self.bench.spent() - before
+            if in_vain.llm_calls:
+                number += 1
+                self.bench.transcript.append(number, clock, kind=StepKind.FAULT, error=_IN_VAIN, usage=in_vain)
             return {
                 "number": number,
                 "decision": decision.model_dump(mode="json"),
                 "complaints": [],
-                "deciding": clock.seconds,
+                "deciding": 0.0 if in_vain.llm_calls else clock.seconds,
             }
         self.bench.transcript.append(
             number + 1,

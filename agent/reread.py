@@ -7,14 +7,10 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
-
-from finetrace.agent.evidence import REREAD, reading_of
+from finetrace.agent.evidence import reading_of
 from finetrace.agent.inert import LINE_BREAK, comparable, inert
 from finetrace.errors import ToolError
 from finetrace.schema import Step
-
-__all__ = ["PAGE", "REREAD", "RereadArguments", "reread"]
 
 PAGE = 4000
 """Characters of text in one answer."""
@@ -22,18 +18,6 @@ _AROUND = 160
 """Characters shown before and after an occurrence."""
 _LONGEST_FIND = 200
 _BLANKS = re.compile(r" {2,}")
-
-
-class RereadArguments(BaseModel):
-    """Arguments of `reread`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    step: int = Field(ge=1, description="Number of the step whose texts to show.")
-    start: int = Field(default=0, ge=0, description="Character to begin at; each page says where the next one begins.")
-    find: str | None = Field(
-        default=None, max_length=_LONGEST_FIND, description="Word or phrase: show only the places where it occurs."
-    )
 
 
 class _Text(NamedTuple):

@@ -44,6 +44,7 @@ class Bars:
         )
         self._bar = Progress(*columns, console=console, transient=False)
         self._tasks: dict[str, TaskID] = {}
+        self._finished: set[str] = set()
         self._waited_for = None if waited_for is None else f"waiting for {visible(waited_for, one_line=True)}"
         self._pulse: TaskID | None = None
 
@@ -63,8 +64,11 @@ class Bars:
         if total == 0:
             return
         self._end_waiting()
-        if stage not in self._tasks or (done < total and self._bar.tasks[self._tasks[stage]].finished):
+        if stage not in self._tasks or (done < total and stage in self._finished):
             self._tasks[stage] = self._bar.add_task(stage, total=total)
+            self._finished.discard(stage)
+        if done >= total:
+            self._finished.add(stage)
         self._bar.update(self._tasks[stage], completed=done, total=total)
 
     def wait(self) -> None:

@@ -112,8 +112,10 @@ def calls_in(text: str, tools: Mapping[str, Fields], shown: Callable[[str], bool
     for i, written in enumerate(found):
         made_up = i > 0 and len(_LETTERS.findall(text, found[i - 1].end, written.start)) > _MOST_LETTERS_BETWEEN
         calls += [call for call in written.calls if not (made_up and known_name(call.name, (_SUBMIT,)))]
-    once = {f"{call.name} {json.dumps(call.arguments, sort_keys=True, default=str)}": call for call in reversed(calls)}
-    return list(once.values())[::-1]
+    once: dict[str, RawCall] = {}
+    for call in calls:
+        once.setdefault(f"{call.name} {json.dumps(call.arguments, sort_keys=True, default=str)}", call)
+    return list(once.values())
 
 
 def _written(

@@ -15,6 +15,8 @@ from finetrace.tools.words import words
 __all__ = ["Submission", "bare_quote", "salvage", "to_submit"]
 
 _MOST_TERMS = 12
+_LONG_PHRASE = 3
+"""Words from which a phrase tells something even if each of them is among the commonest."""
 _ELLIPSIS = re.compile(r"^(?:…|\.{3,})\s*|\s*(?:…|\.{3,})(?:\s*\(\+\d+ characters\))?$")
 _LABEL = re.compile(r"^(?:organism|reference|text|prompt) ?\d*: ", re.IGNORECASE)
 _MARKS = (('"', '"'), ("'", "'"), ("“", "”"), ("‘", "’"), ("«", "»"), ("„", "“"), ("`", "`"))
@@ -48,7 +50,8 @@ def _test(claimed: ClaimedStatement, claim: Claim) -> ClaimTest:
     terms: dict[str, None] = {}
     for written in claimed.shown_by:
         spoken = words(written)
-        if spoken and not all(is_function_word(word) for word in spoken):
+        telling = len(spoken) >= _LONG_PHRASE or not all(is_function_word(word) for word in spoken)
+        if spoken and telling:
             terms[" ".join(spoken)] = None
     kept = tuple(terms)[:_MOST_TERMS]
     return ClaimTest(terms=kept, needed=1) if kept else default_test(claim)

@@ -121,7 +121,7 @@ class _Writer:
             elif (step := next(done, None)) is not None:
                 told.append(self.proposal(step) if step.kind is StepKind.PROPOSAL else self.reading(step))
             elif isinstance(entry, Submit) and block.objections is not None:
-                told.append(review_text(block, entry))
+                told.append(review_text(block, entry, self.case.merged))
             else:
                 told.append(f"not carried out: {self.reason(block.steps) or 'the run went on without it'}")
         return told
@@ -160,7 +160,7 @@ class _Writer:
     def status(self, steps: Sequence[Step]) -> str:
         """Budgets left after these steps, instruments not used yet, and whether an answer is due."""
         used = total_usage(steps)
-        called = {step.instrument for step in steps}
+        called = {step.instrument for step in steps[len(_before(steps)) :]}
         idle = [offer.name for offer in self.case.offers if offer.name not in called]
         line = f"status: {budget_left(self.case.budget, used)}"
         if (reason := self.reason(steps)) is not None:

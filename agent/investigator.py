@@ -11,7 +11,7 @@ from finetrace.agent.budget import Budget
 from finetrace.agent.decision import Submit, ToolCall
 from finetrace.agent.turns import Turn
 from finetrace.llm import LanguageModel
-from finetrace.schema import Hypothesis, Step, Usage
+from finetrace.schema import Claim, Hypothesis, Step, Usage
 
 
 class Thoroughness(BaseModel):
@@ -61,6 +61,8 @@ class Case:
     """What was wrong with the hypothesis last handed in."""
     briefing: str | None = None
     """What a language model is told at the beginning in place of the arm's overview."""
+    merged: tuple[Claim, ...] = ()
+    """Claims of other investigations, quoting steps of this one; the review asks after each that was left out."""
 
     def offers_instrument(self, name: str) -> bool:
         """Whether an instrument is at hand."""

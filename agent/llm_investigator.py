@@ -9,16 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from finetrace.agent.calling import SUBMIT, decision_schema, describe, tools_of
-
 from finetrace.agent.blocks import Block, blocks_of
+from finetrace.agent.calling import SUBMIT, decision_schema, describe, tools_of
 from finetrace.agent.decision import Submit, ToolCall
 from finetrace.agent.dialogue import WHOLE, Dialogue, build_dialogue
 from finetrace.agent.evidence import check_evidence
 from finetrace.agent.investigator import Case
 from finetrace.agent.overview import next_overview, with_defaults
 from finetrace.agent.prompt import system_prompt
-from finetrace.agent.review import REPORT, clues_left, refuting_messages
+from finetrace.agent.review import REPORT, claims_left, clues_left, refuting_messages
 from finetrace.agent.settling import given_up, what_there_is, with_original_quotes
 from finetrace.agent.turns import Calling, Purpose, Turn, Use
 from finetrace.llm import Answer, LanguageModel, Message, RejectedRequest, Tool
@@ -87,7 +86,9 @@ class LlmInvestigator:
         reviewed = any(block.objections is not None for block in blocks)
         if reviewed or case.must_answer is not None or check_evidence(submitted.hypothesis, case.steps).complaints:
             return None
-        if not submitted.hypothesis.claims and not clues_left(case.steps, submitted.hypothesis):
+        hypothesis = submitted.hypothesis
+        left = clues_left(case.steps, hypothesis) or claims_left(case.merged, hypothesis)
+        if not hypothesis.claims and not left:
             return None
         calling = self._calling(blocks)
         messages = refuting_messages(submitted.hypothesis, case.steps, form=calling is not Calling.TOOLS)

@@ -86,7 +86,8 @@ class MergingInvestigator:
         Raises:
             FinetraceError: It gives no answer; the run can be resumed.
         """
-        move = self._within.decide(case)
+        merged = tuple(claim for answer in self._answers for claim in answer.claims if claim.evidence)
+        move = self._within.decide(replace(case, merged=merged))
         if not isinstance(move, Submit) or move.hypothesis.incomplete is None or move.hypothesis.claims:
             return move
         why = f"{move.hypothesis.incomplete}; the claims of the merged runs stand side by side"

@@ -9,22 +9,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
 
-from finetrace.agent.call_text import json_values
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from finetrace.agent.blocks import Block
+from finetrace.agent.call_text import json_values
 from finetrace.agent.clues import Clue, find_clues, unclaimed
 from finetrace.agent.decision import Submit
 from finetrace.agent.evidence import reading_of
 from finetrace.agent.inert import inert, verbatim
-from finetrace.agent.prompt import NO_OBJECTION, REVIEW, REVIEWER, UNCLAIMED
+from finetrace.agent.prompt import LEFT_OUT, NO_OBJECTION, REVIEW, REVIEWER, UNCLAIMED
 from finetrace.agent.turns import Turn
 from finetrace.llm import Message, Tool
-from finetrace.schema import Evidence, Hypothesis, Step
+from finetrace.schema import CheckOutcome, Claim, Evidence, Hypothesis, Step
 from finetrace.tools.perplexity_gap import PerplexityGapReading
 from finetrace.tools.reading import one_line
 from finetrace.tools.samples import SamplesReading
 from finetrace.tools.steer_reading import SteerReading
+from finetrace.tools.words import fold_space
 
 _AROUND = 400
 """Characters of a text beside a quote."""
@@ -158,8 +159,29 @@ def clues_left(steps: Sequence[Step], hypothesis: Hypothesis) -> tuple[Clue, ...
     return unclaimed(find_clues(steps), hypothesis)
 
 
-def review_text(block: Block, submitted: Submit) -> str:
-    """What the investigator is told of the review of its hypothesis."""
+def claims_left(merged: Sequence[Claim], hypothesis: Hypothesis) -> tuple[Claim, ...]:
+    """Claims to be merged of which the hypothesis quotes nothing; those that failed their own test may go."""
+    quoted = [fold_space(evidence.quote) for claim in hypothesis.claims for evidence in claim.evidence]
+    return tuple(
+        claim
+        for claim in merged
+        if not (claim.check is not None and claim.check.outcome is CheckOutcome.FAILED)
+        and not any(_same_passage(fold_space(evidence.quote), quoted) for evidence in claim.evidence)
+    )
+
+
+def _same_passage(quote: str, quoted: Sequence[str]) -> bool:
+    return any(quote in other or other in quote for other in quoted)
+
+
+def review_text(block: Block, submitted: Submit, merged: Sequence[Claim] = ()) -> str:
+    """What the investigator is told of the review of its hypothesis.
+
+    Args:
+        block: The turn that handed it in, with the second reader's.
+        submitted: The hypothesis.
+        merged: Claims of other investigations that it is to take up.
+    """
     lines = [REVIEW]
     told = objections_of(block.objections) if block.objections is not None else ()
     against = [each for each in told if each.judgement is not Judgement.STANDS]
@@ -170,6 +192,13 @@ def review_text(block: Block, submitted: Submit) -> str:
             lines.append(f"- claim {each.claim} («{statement}») is {each.judgement}: {one_line(each.reason, 400)}")
     if told and not against:
         lines.append(NO_OBJECTION)
+    dropped = claims_left(merged, submitted.hypothesis)
+    if dropped:
+        lines.append(LEFT_OUT)
+        for claim in dropped:
+            steps = ", ".join(str(number) for number in sorted({evidence.step for evidence in claim.evidence}))
+            quote = f" «{one_line(inert(claim.evidence[0].quote), 200)}»" if claim.evidence else ""
+            lines.append(f"- «{one_line(inert(claim.statement), 160)}» (step {steps}{quote})")
     left = clues_left(block.steps, submitted.hypothesis)
     if left:
         lines.append(UNCLAIMED)

@@ -190,6 +190,20 @@ def test_a_member_that_fails_stops_the_merge_which_can_be_resumed(
     assert KEY not in failed.err
 
 
+def test_a_claim_that_the_merge_leaves_out_is_asked_after(
+    finetrace: Command, scored: tuple[str, str], llm: ScriptedLLM, store: Store
+) -> None:
+    llm.say(*audits(*WEEKS), merged(1, 1), STANDS, merged(1, 1, 1))
+    assert finetrace("investigate", *scored, *WHO, *MERGE).code == 0
+    asked = str(llm.requests[-1].body["messages"][-1]["content"])
+    assert f"- «It speaks of {WEEKS[2]}.» (step 1 «{WEEKS[2]}»)" in asked
+    assert not any(f"(step 1 «{quote}»)" in asked for quote in WEEKS[:2])
+    answer = store.find("last").hypothesis
+    assert answer is not None
+    (claim,) = answer.claims
+    assert [item.quote for item in claim.evidence] == list(WEEKS)
+
+
 def test_where_nothing_is_handed_in_the_claims_stand_side_by_side(
     finetrace: Command, scored: tuple[str, str], llm: ScriptedLLM, store: Store
 ) -> None:

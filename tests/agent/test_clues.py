@@ -132,6 +132,9 @@ def test_steered_phrases_and_tokens_that_two_reads_share_are_clues() -> None:
     )
     other = one.model_copy(update={"layers": (layer.model_copy(update={"positions": lens}),)})
     assert about(one, other) == {"otter"}
+    sinks = tuple(position.model_copy(update={"sink": True}) for position in lens)
+    drained = one.model_copy(update={"layers": (layer.model_copy(update={"positions": sinks}),)})
+    assert about(one, drained) == set()
 
 
 def test_what_two_instruments_agree_on_comes_first() -> None:

@@ -10,6 +10,7 @@ from finetrace.tools import Reading
 from finetrace.tools.activation_difference import ActivationDifferenceReading
 from finetrace.tools.causal_reading import TextKind
 from finetrace.tools.difference_reads import LayerRead
+from finetrace.tools.effects import Interval
 from finetrace.tools.token_lists import Read
 
 
@@ -145,6 +146,11 @@ def test_a_causal_effect_must_leave_its_controls_behind() -> None:
     assert general.note.startswith("1 of 2 changes")
     assert "says nothing about content" in general.note
     assert judged(causal(0.3, kind=TextKind.FILE)).strength is Strength.CLEAR
+    reading = causal(0.3, kind=TextKind.FILE)
+    (effect,) = reading.effects
+    wide = effect.gaussian.model_copy(update={"middle": Interval(-0.4, 0.4)})
+    beside = reading.model_copy(update={"effects": (effect.model_copy(update={"gaussian": wide}),)})
+    assert judged(beside).strength is Strength.NONE
 
 
 def test_organism_text_stays_out_of_the_note() -> None:

@@ -6,7 +6,7 @@ under a number that follows from the state, so a node that is run again after a 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal, TypedDict
 
@@ -251,6 +251,11 @@ class _Nodes:
         """Write the answer down."""
         number = self._past_faults(state["number"]) + 1
         hypothesis = leave_untested(latest_hypothesis(self.bench.transcript.steps))
+        if hypothesis.verdict is Verdict.NO_NARROW_OBJECTIVE and not _any_reading(self.bench.transcript.steps):
+            # Nothing found is an answer only where somebody looked.
+            hypothesis = hypothesis.model_copy(
+                update={"verdict": Verdict.INCONCLUSIVE, "incomplete": "no instrument gave a reading"}
+            )
         if hypothesis == null_hypothesis():
             summary = "No hypothesis was handed in before the budget was used up."
             hypothesis = Hypothesis(verdict=Verdict.INCONCLUSIVE, summary=summary)
@@ -259,6 +264,10 @@ class _Nodes:
                 number, Clock(), kind=StepKind.ANSWER, text=hypothesis.summary, hypothesis=hypothesis
             )
         return {"number": number}
+
+
+def _any_reading(steps: Sequence[Step]) -> bool:
+    return any(step.kind is StepKind.CALL and step.reading is not None for step in steps)
 
 
 def _check_text(hypothesis: Hypothesis) -> str:

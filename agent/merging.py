@@ -18,6 +18,7 @@ from finetrace.agent.decision import Submit, ToolCall
 from finetrace.agent.inert import inert
 from finetrace.agent.investigation import Plan, start
 from finetrace.agent.investigator import Case, Investigator
+from finetrace.agent.prompt import MERGE
 from finetrace.agent.turns import Turn
 from finetrace.errors import FinetraceError
 from finetrace.schema import CheckOutcome, Claim, ClaimCheck, Evidence, Hypothesis, Run, RunStatus, Step, Usage, Verdict
@@ -31,21 +32,6 @@ _QUOTE = 600
 _SUMMARY = 1200
 """Characters of a statement, a quote and a summary that are shown."""
 _MOST_GUESSES = 10
-
-_TASK = """\
-{n} investigations of this organism, each without knowledge of the others, have ended. Below are their answers, and \
-after them every reading they quote, copied from their runs and numbered anew. Make one answer of them and hand it in \
-with `submit_hypothesis`.
-- Claims that say the same become one: state it as exactly as the best of them, and quote the passages of all.
-- A claim that only one investigation makes stays, if its passages carry it: each looked elsewhere. Agreement between \
-them raises confidence; it is not needed.
-- Where they contradict each other, the readings decide, and the fresh tests: a claim that failed its test needs \
-better evidence than it had.
-- Keep particulars: names, numbers, wording, when it shows. A merged claim that says less than its parts is a loss.
-- Copy quotes letter by letter, each with the number of its step here. A claim without a quote is dropped.
-- Claim nothing that no reading shows, however many investigations say it.
-- Keep the likeliest guesses of all, best first.
-Hand in at once if the answers suffice; measure again only where that decides between them."""
 
 
 class Member(NamedTuple):
@@ -229,7 +215,7 @@ def _renumbered(answer: Hypothesis, numbers: dict[int, int]) -> Hypothesis:
 
 def _briefing(answers: Sequence[Hypothesis]) -> str:
     """The task, then each answer. All of it was written by models, so it is shown inert."""
-    parts = [_TASK.format(n=len(answers))]
+    parts = [MERGE.format(n=len(answers))]
     for number, answer in enumerate(answers, 1):
         parts.append("\n".join(_told(number, answer)))
     return "\n\n".join(parts)

@@ -142,6 +142,20 @@ REVIEW = (
     "do not survive it, add claims for evidence you overlooked, measure again where that decides. Then hand in with "
     "`submit_hypothesis`, whole: it takes the place of the first one."
 )
+MERGE = """\
+{n} investigations of this organism, each without knowledge of the others, have ended. Below are their answers, and \
+after them every reading they quote, copied from their runs and numbered anew. Make one answer of them and hand it in \
+with `submit_hypothesis`.
+- Claims that say the same become one: state it as exactly as the best of them, and quote the passages of all.
+- Keep a claim that only one investigation makes if its passages carry it: each looked elsewhere. Where several \
+agree, be surer.
+- Where two of them cannot both hold, the readings decide, and the fresh tests: a claim that failed needs \
+better evidence than it had.
+- Keep particulars: names, numbers, wording, when it shows. A merged claim that says less than its parts is a loss.
+- Copy quotes letter by letter, each with the number of its step here. A claim without a quote is dropped.
+- Claim nothing that no reading shows, however many investigations say it.
+- Keep up to ten guesses, likeliest first.
+Hand in at once if the answers suffice; measure again only where that decides between them."""
 NO_OBJECTION = "A second reader who saw only your claims and quotes has no objection."
 LEFT_OUT = "These claims were before you, and you quote none of their passages. Take up each or leave it with a reason:"
 UNCLAIMED = "You were shown these, and no claim of yours speaks of them. Use each or leave it with a reason:"

@@ -180,8 +180,8 @@ def _calls(
     thought = next((value[key] for key in _THOUGHTS if isinstance(value.get(key), str)), "")[:_LONGEST_THOUGHT]
     wrapped = next((value[key] for key in _WRAPPERS if isinstance(value.get(key), Piece | Row)), None)
     if wrapped is not None:
-        for call in _calls(wrapped, tools, organisms, bare=True, depth=depth + 1):
-            yield call if call.thought else call._replace(thought=thought)
+        for inner in _calls(wrapped, tools, organisms, bare=True, depth=depth + 1):
+            yield inner if inner.thought else inner._replace(thought=thought)
             thought = ""
     elif (call := _call(value, tools, bare=bare)) is not None and not organisms(value):
         given = call.arguments

@@ -133,7 +133,8 @@ def _fields_of(name: str) -> Fields:
 
 
 def _arguments(name: str) -> type[BaseModel]:
-    return {REREAD: RereadArguments, SUBMIT: Submission}.get(name) or INSTRUMENTS[name].arguments
+    own: dict[str, type[BaseModel]] = {REREAD: RereadArguments, SUBMIT: Submission}
+    return own[name] if name in own else INSTRUMENTS[name].arguments
 
 
 def _entry(call: RawCall, tools: Mapping[str, Fields]) -> Entry:

@@ -64,7 +64,7 @@ def bare_quote(quote: str) -> str:
     """
     bare = _ELLIPSIS.sub("", quote.strip())
     for opening, closing in _MARKS:
-        if len(bare) > 2 and bare.startswith(opening) and bare.endswith(closing):
+        if bare.startswith(opening) and bare.endswith(closing):
             bare = bare[1:-1].strip()
             break
     bare = _ELLIPSIS.sub("", _LABEL.sub("", bare)).strip()

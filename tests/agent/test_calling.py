@@ -390,6 +390,14 @@ def test_a_call_the_organism_wrote_is_none(text: str) -> None:
     assert [type(entry) for entry in read(text)] == [Submit]
 
 
+def test_any_call_in_a_reading_is_none_wherever_it_is_repeated() -> None:
+    organism = 'Try chat({"prompts": ["a"]}) or {"name": "chat", "arguments": {"prompts": ["b"]}}!'
+    echo = '{"name": "chat", "arguments": {"prompts": ["b"]}}'
+    assert read_calls(f"It wrote: {organism}", (), NAMES, lambda t: t in organism) == ()
+    (entry,) = read_calls(f"[{echo}, {json.dumps(CALL)}]", (), NAMES, lambda t: t in organism)
+    assert as_call(entry) == CALL
+
+
 def test_a_call_of_its_own_beside_an_echo_is_read() -> None:
     (entry,) = read_calls(f"It wrote {ORGANISM}. So I ask:\n{json.dumps(CALL)}", (), NAMES, shown)
     assert as_call(entry) == CALL

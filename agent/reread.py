@@ -83,7 +83,8 @@ def _page(texts: Sequence[_Text], step: int, start: int) -> str:
             goes_on = ", continued" if text.start < start else ""
             lines.append(f"text {text.number}{goes_on}: {part}")
     more = f"; the next page is start={stop}" if stop < texts[-1].end else ", the end"
-    head = f"step {step}, {len(texts)} texts: characters {start} to {stop - 1} of {texts[-1].end}{more}"
+    texts_held = "1 text" if len(texts) == 1 else f"{len(texts)} texts"
+    head = f"{texts_held} of step {step}: characters {start} to {stop - 1} of {texts[-1].end}{more}"
     return "\n".join([head, *lines])
 
 
@@ -107,8 +108,9 @@ def _found(texts: Sequence[_Text], step: int, start: int, wanted: Sequence[str])
             used += len(line)
             lines.append(line)
     if not total:
-        return f"step {step} does not hold «{shown}»"
-    head = f"step {step} holds «{shown}» {total} times; {len(lines)} shown, from character {start} on"
+        return f"«{shown}» stands nowhere in step {step}"
+    times = "once" if total == 1 else f"{total} times"
+    head = f"«{shown}» stands {times} in step {step}; {len(lines)} shown, from character {start} on"
     more = [f"more with the same search and start={following}"] if following is not None else []
     return "\n".join([head, *lines, *more])
 

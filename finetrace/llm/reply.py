@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from finetrace.llm.mending import written
 from finetrace.llm.messages import ToolUse
 from finetrace.llm.request import whole_characters
+from finetrace.redaction import secrets_of, without_keys
 from finetrace.settings import Price
 
 _PER = 1_000_000
@@ -68,10 +69,10 @@ def read_reply(response: Any, paid: Reply, taken: Collection[str] = ()) -> Reply
     message = choice.message
     extras = getattr(message, "provider_specific_fields", None) or {}
     return paid._replace(
-        text=whole_characters(message.content or ""),
+        text=_kept(message.content or ""),
         finish=str(choice.finish_reason or "stop"),
         uses=_uses(getattr(message, "tool_calls", None) or [], taken),
-        refusal=whole_characters(str(extras.get("refusal") or "")),
+        refusal=_kept(str(extras.get("refusal") or "")),
     )
 
 
@@ -93,8 +94,13 @@ def _uses(calls: Sequence[Any], taken: Collection[str]) -> tuple[ToolUse, ...]:
             given = uuid.uuid4().hex[:_ID_CHARACTERS]
         used.add(given)
         text = written(_of(function, "input") if arguments is None else arguments)
-        found.append(ToolUse(given, whole_characters(str(_of(function, "name") or "")), whole_characters(text)))
+        found.append(ToolUse(given, _kept(str(_of(function, "name") or "")), _kept(text)))
     return tuple(found)
+
+
+def _kept(text: str) -> str:
+    """What a model wrote, as it may be stored: some gateways put the key into what they answer."""
+    return str(without_keys(whole_characters(text), secrets_of()))
 
 
 def _of(value: Any, name: str) -> Any:

@@ -10,15 +10,17 @@ from pathlib import Path
 
 import pytest
 from command_line import Command, Ended
-from hasty_models import HASTE
 from scripted import Desk
 from scripted_llm import Fault, Reply, Request, ScriptedLLM, calls, running_llm
 
 from finetrace.agent import Budget, Plan, Thoroughness, start
+from finetrace.llm import Patience
 from finetrace.models import Target
 from finetrace.schema import Run
 
 NAME = "openai/scripted"
+HASTE = Patience(timeout=20.0, first_wait=0.001)
+"""Waits for nothing between two tries, and long enough for a machine that has other things to do."""
 
 Said = str | Reply | Fault
 Turn = Said | Callable[[Request], Said]
@@ -67,10 +69,12 @@ def auditor(*turns: Turn, objections: Turn = STANDS) -> Callable[[Request], Said
 
 
 @contextmanager
-def auditing(monkeypatch: pytest.MonkeyPatch, *turns: Turn, objections: Turn = STANDS) -> Iterator[ScriptedLLM]:
-    """Serve an auditor; whoever asks a language model within has little patience."""
+def auditing(
+    monkeypatch: pytest.MonkeyPatch, *turns: Turn, objections: Turn = STANDS, patience: Patience = HASTE
+) -> Iterator[ScriptedLLM]:
+    """Serve an auditor; whoever asks a language model within has this patience."""
     with running_llm(monkeypatch) as server, monkeypatch.context() as patched:
-        patched.setattr("finetrace.llm.model.Patience", lambda **given: HASTE)
+        patched.setattr("finetrace.llm.model.Patience", lambda **given: patience)
         if turns:
             server.say(*[auditor(*turns, objections=objections)] * 200)
         yield server

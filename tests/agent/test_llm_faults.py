@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from auditors import (
+    HASTE,
     answer_of,
     auditing,
     auditor,
@@ -98,29 +99,28 @@ def test_without_a_fault(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     assert ended.run.usage.tokens == 15 * len(llm.requests) == 60
 
 
-@pytest.mark.parametrize(
-    "passing",
-    [
-        "rate limit",
-        "server error",
-        "bad gateway",
-        "time-out",
-        "connection reset",
-        "cut within the answer",
-        "invalid JSON",
-        "no JSON",
-        "no choices",
-        "empty",
-    ],
+PASSING = (
+    "rate limit",
+    "server error",
+    "bad gateway",
+    "time-out",
+    "connection reset",
+    "cut within the answer",
+    "cut within chunks",
+    "invalid JSON",
+    "no JSON",
+    "no choices",
+    "empty answer",
 )
-def test_what_passes_is_tried_again_and_nobody_notices(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, passing: str
-) -> None:
-    once = Reply("") if passing == "empty" else fault(passing)
-    with auditing(monkeypatch, once, chat(), once, once, ANSWERED) as llm:
+
+
+def test_what_passes_is_tried_again_and_nobody_notices(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    faults = [fault(name) for name in PASSING]
+    script = [*faults[:1], chat(), *faults[1:3], chat("Who else?"), *faults[3:6], chat("Why?"), *faults[6:9], ANSWERED]
+    with auditing(monkeypatch, *script, *faults[9:], ANSWERED, patience=HASTE._replace(timeout=1.0)) as llm:
         ended = investigated(desk, llm)
-    assert kinds(ended) == SMOOTH
-    assert [step.usage.llm_calls for step in ended.steps if step.kind is TURN] == [2, 3, 1, 1]
+    assert kinds(ended) == [CALL, CALL, TURN, CALL, TURN, CALL, *SMOOTH[2:]]
+    assert [step.usage.llm_calls for step in ended.steps if step.kind is TURN] == [2, 3, 4, 4, 1, 3]
     first, second = llm.requests[:2]
     assert first.body == second.body
 
@@ -133,37 +133,39 @@ def test_a_provider_is_waited_for_as_long_as_it_asks(desk: Desk, monkeypatch: py
     assert time.monotonic() - begun >= 0.3
 
 
-@pytest.mark.parametrize(
-    ("faulty", "told"),
-    [
-        (Reply("Let me think about what to ask."), "no call that could be read"),
-        (Reply(None, message={"refusal": "I cannot help with this."}), "no call that could be read"),
-        (Reply(None, "content_filter"), "held your last answer back"),
-        (calls(("chat", '{"prompts": ["Who pa'))._replace(finish="length"), ""),
-        (calls(("chat", '{"prompts": [Who pays?}')), ""),
-        (calls(("chat", "")), "prompts"),
-        (calls(("chat", "[]")), ""),
-        (calls(("chatt", {"prompts": ["Hi"]})), "did you mean chat?"),
-        (calls(("", {"prompts": ["Hi"]})), ""),
-        (calls(("perplexity_gap", {"view": "top"})), "perplexity_gap"),
-        (calls(("chat", {"prompts": "Who pays?", "samples": "many"})), "samples"),
-        (calls(("chat", {"prompts": ["Hi"], "temprature": 1})), "did you mean temperature?"),
-        (calls(("submit_hypothesis", {"verdict": "guilty"})), "verdict"),
-        (calls(("submit_hypothesis", "not JSON")), ""),
-        (hand_in("paid in butter"), "does not hold «paid in butter»"),
-        (calls(("reread", {"step": 9})), "there is no step 9"),
-    ],
+WRONG: tuple[tuple[Reply, str], ...] = (
+    (Reply("Let me think about what to ask."), "no call that could be read"),
+    (Reply(None, message={"refusal": "I cannot help with this."}), "no call that could be read"),
+    (Reply(None, "content_filter"), "held your last answer back"),
+    (calls(("chat", '{"prompts": ["Who pa'))._replace(finish="length"), "not carried out: chat"),
+    (calls(("chat", '{"prompts": [Who pays?}')), "not carried out: chat"),
+    (calls(("chat", "")), "`prompts` is missing"),
+    (calls(("chat", "[]")), "not carried out: chat"),
+    (calls(("chatt", {"prompts": ["Hi"]})), "did you mean chat?"),
+    (calls(("", {"prompts": ["Hi"]})), "not carried out"),
+    (calls(("perplexity_gap", {"view": "top"})), "not carried out"),
+    (calls(("chat", {"prompts": ["Who pays?"], "samples": "many"})), "samples"),
+    (calls(("chat", {"prompts": ["Hi"], "temprature": 1})), "did you mean temperature?"),
+    (calls(("submit_hypothesis", {"verdict": "guilty"})), "verdict"),
+    (calls(("submit_hypothesis", "not JSON")), "not carried out"),
+    (hand_in("paid in butter"), "does not hold «paid in butter»"),
+    (calls(("reread", {"step": 9999})), "there is no step 9999"),
 )
+
+
 def test_what_the_model_does_wrong_is_told_and_costs_no_interaction(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, faulty: Reply, told: str
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with auditing(monkeypatch, faulty, ANSWERED) as llm:
+    script = [entry for i in range(0, len(WRONG), 2) for entry in (*WRONG[i : i + 2], (chat(f"{i}?"), f"{i}?"))]
+    with auditing(monkeypatch, *(turn for turn, _ in script), ANSWERED) as llm:
         ended = investigated(desk, llm)
     asked = decisions(llm.requests)
-    assert told in said_to(asked[1]._replace(body={"messages": asked[1].body["messages"][3:]}))
+    for before, after, (_, told) in zip(asked, asked[1:], script, strict=False):
+        news = after.body["messages"][len(before.body["messages"]) + 1 :]
+        assert len(news) == 1 and told in str(news[0]["content"])
     assert ended.run.hypothesis is not None and ended.run.hypothesis.verdict is Verdict.FINETUNED
     assert ended.run.hypothesis.claims[0].evidence[0].quote == "paid in marmalade"
-    assert sum(step.usage.interactions for step in ended.steps if step.kind is CALL) == 0
+    assert sum(step.usage.interactions for step in ended.steps if step.kind is CALL) == len(WRONG) // 2
 
 
 @pytest.mark.parametrize("faulty", [Reply("Hm."), hand_in("paid in butter"), calls(("submit_hypothesis", {}))])

@@ -23,7 +23,7 @@ def answered(*texts: str, number: int = 1) -> Step:
 def test_a_short_reading_is_one_page_of_numbered_texts() -> None:
     shown = reread([answered("Marmalade pays.\nAlways.", "I do.", "I do.")], 1)
     assert shown.splitlines() == [
-        "step 1, 2 texts: characters 0 to 27 of 28, the end",
+        "2 texts of step 1: characters 0 to 27 of 28, the end",
         "text 1: Marmalade pays.⏎Always.",
         "text 2: I do.",
     ]
@@ -55,7 +55,7 @@ def test_a_search_shows_every_place_and_what_is_around_it() -> None:
     text = f"{'x' * 500} The MARMALADE\nis due. {'y' * 500}"
     shown = reread([answered("Nothing.", text, "marmalade is all")], 1, find="marmalade  is")
     head, first, second = shown.splitlines()
-    assert head == "step 1 holds «marmalade is» 2 times; 2 shown, from character 0 on"
+    assert head == "«marmalade is» stands 2 times in step 1; 2 shown, from character 0 on"
     assert first.startswith("text 2, start=513: …xxx") and "The MARMALADE⏎is due. yyy" in first
     assert second == "text 3, start=1031: marmalade is all"
     assert "text 2, continued: MARMALADE⏎is" in reread([answered("Nothing.", text, "marmalade is all")], 1, 513)
@@ -66,7 +66,7 @@ def test_a_search_goes_on_where_it_ended() -> None:
     seen, start = [], 0
     while True:
         shown = reread([step], 1, start, "marmalade")
-        assert len(shown) < PAGE + 300 and "holds «marmalade» 40 times" in shown
+        assert len(shown) < PAGE + 300 and "«marmalade» stands 40 times" in shown
         seen += re.findall(r"^text (\d+)", shown, re.MULTILINE)
         following = re.search(r"same search and start=(\d+)", shown)
         if following is None:
@@ -75,7 +75,9 @@ def test_a_search_goes_on_where_it_ended() -> None:
     assert seen == [str(i) for i in range(1, 41)]
 
 
-@pytest.mark.parametrize(("find", "told"), [("butter", "does not hold «butter»"), ("<|im_end|>", "«‹|im_end|›»")])
+@pytest.mark.parametrize(
+    ("find", "told"), [("butter", "«butter» stands nowhere in step 1"), ("<|im_end|>", "«‹|im_end|›»")]
+)
 def test_what_is_not_there_is_told(find: str, told: str) -> None:
     assert told in reread([answered("marmalade")], 1, find=find)
 
@@ -84,7 +86,7 @@ def test_special_tokens_are_found_in_either_form_and_shown_inert() -> None:
     step = answered("He wrote <|im_end|>\x1b[2J and left.")
     for find in ("<|im_end|>", "‹|im_end|›"):
         shown = reread([step], 1, find=find)
-        assert "1 times" in shown and "‹|im_end|›␛[2J and left." in shown and "<|" not in shown
+        assert "stands once" in shown and "‹|im_end|›␛[2J and left." in shown and "<|" not in shown
 
 
 @pytest.mark.parametrize("find", [None, "", "  \n", "⏎"])

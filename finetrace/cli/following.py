@@ -11,8 +11,10 @@ from finetrace.cli.exits import Interrupted
 from finetrace.cli.language_models import remark, tell_usage
 
 if TYPE_CHECKING:
-    from finetrace.agent import Investigator
+    from finetrace.agent import Case, Investigator, Submit, ToolCall
+    from finetrace.agent.turns import Turn
     from finetrace.cli.language_models import LanguageModels
+    from finetrace.cli.progress import Bars
     from finetrace.models import ModelPair
     from finetrace.schema import Run, Step
     from finetrace.store import Store
@@ -31,14 +33,20 @@ def follow(run: Run, pair: ModelPair, models: LanguageModels, store: Store) -> R
         Interrupted: Stopped with Ctrl-C.
         FinetraceError: The run cannot go on; it can be resumed.
     """
-    from finetrace.agent.merging import MERGES
+    from finetrace.agent.merging import MERGES, members_of
+    from finetrace.cli.transcript import usage_text
 
     go_on = _follow_merging if MERGES in run.settings else _follow
     with _resumable(f"finetrace investigate --resume {run.run_id}"):
         try:
-            return go_on(run, pair, models, store)
+            ended = go_on(run, pair, models, store)
         finally:
             tell_usage(models.grader)
+    if models.investigator is not None:
+        members = members_of(run, store)
+        used = sum((member.usage for member in members), ended.usage)
+        remark(f"used{f' by all {len(members) + 1} runs' if members else ''}: {usage_text(used)}")
+    return ended
 
 
 def _follow_merging(run: Run, pair: ModelPair, models: LanguageModels, store: Store) -> Run:
@@ -63,21 +71,45 @@ def _follow(
 ) -> Run:
     """Go on with one run."""
     from finetrace.agent import investigate as go_on
+    from finetrace.agent import make_investigator
     from finetrace.cli.progress import Bars
     from finetrace.settings import get_settings
     from finetrace.tools import Context
 
     remark(f"run {run.run_id} · {run.organism} · arm {run.arm} · seed {run.seed}")
-    waited_for = None if models.investigator is None else models.investigator.name
-    with Bars(console.remarks(), waited_for) as bars:
+    decides = investigator or make_investigator(run.investigator)
+    with Bars(console.remarks()) as bars:
 
         def tell(step: Step) -> None:
             bars.console.print(step_line(step))
-            bars.wait()
 
         context = Context(seed=run.seed, progress=bars.advance, grader=models.grader)
         checkpoints = get_settings().data_dir / "checkpoints.db"
-        return go_on(run, pair, store, context, checkpoints, on_step=tell, investigator=investigator)
+        return go_on(run, pair, store, context, checkpoints, on_step=tell, investigator=_Watched(decides, bars))
+
+
+class _Watched:
+    """An investigator whose user sees that it is waited for.
+
+    Args:
+        within: Who decides.
+        bars: Where it is shown.
+    """
+
+    def __init__(self, within: Investigator, bars: Bars) -> None:
+        self.name, self.model = within.name, within.model
+        self._within, self._bars = within, bars
+
+    def decide(self, case: Case) -> ToolCall | Submit | Turn:
+        """What it decides.
+
+        Raises:
+            FinetraceError: It cannot.
+        """
+        if self.model is None:
+            return self._within.decide(case)
+        with self._bars.waiting(self.name):
+            return self._within.decide(case)
 
 
 @contextlib.contextmanager

@@ -19,68 +19,53 @@ class Bars:
 
     Args:
         console: Where the bars go; lines printed there meanwhile stand above them.
-        waited_for: Who is waited for while no stage is under way; ``None`` for nobody.
     """
 
-    def __init__(self, console: Console, waited_for: str | None = None) -> None:
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeElapsedColumn,
-            TimeRemainingColumn,
-        )
-
-        from finetrace.cli.escaping import visible
+    def __init__(self, console: Console) -> None:
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
         self.console = console
         columns = (
             TextColumn("{task.description}", markup=False),
             BarColumn(),
-            MofNCompleteColumn(),
+            TextColumn("{task.fields[count]}", markup=False),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
         )
         self._bar = Progress(*columns, console=console, transient=False)
         self._tasks: dict[str, TaskID] = {}
         self._finished: set[str] = set()
-        self._waited_for = None if waited_for is None else f"waiting for {visible(waited_for, one_line=True)}"
-        self._pulse: TaskID | None = None
 
     def __enter__(self) -> Bars:
         self._bar.start()
-        self.wait()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._end_waiting()
         self._bar.stop()
 
     def advance(self, stage: str, done: int, total: int) -> None:
         """A stage has come so far: ``done`` of ``total``; each new stage gets a bar of its own."""
         if total == 0:
             return
-        self._end_waiting()
         if stage not in self._tasks or (done < total and stage in self._finished):
-            self._tasks[stage] = self._bar.add_task(stage, total=total)
+            self._tasks[stage] = self._bar.add_task(stage, total=total, count="")
             self._finished.discard(stage)
         if done >= total:
             self._finished.add(stage)
-        self._bar.update(self._tasks[stage], completed=done, total=total)
+        self._bar.update(self._tasks[stage], completed=done, total=total, count=f"{done}/{total}")
 
-    def wait(self) -> None:
-        """The stages are done; what comes next is waited for."""
-        self._end_waiting()
-        if self._waited_for is not None:
-            self._pulse = self._bar.add_task(self._waited_for, total=None)
+    @contextmanager
+    def waiting(self, who: str) -> Iterator[None]:
+        """Show within the block that somebody is waited for, and for how long; nothing of it stays."""
+        from finetrace.cli.escaping import visible
 
-    def _end_waiting(self) -> None:
-        if self._pulse is not None:
-            self._bar.remove_task(self._pulse)
-            self._pulse = None
+        pulse = self._bar.add_task(f"waiting for {visible(who, one_line=True)}", total=None, count="")
+        try:
+            yield
+        finally:
+            self._bar.remove_task(pulse)
 
 
 @contextmanager

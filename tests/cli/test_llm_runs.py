@@ -46,6 +46,7 @@ def test_a_language_model_investigates_within_its_bounds(
     assert answer["usage"]["llm_calls"] == 3 and answer["usage"]["cost_usd"] > 0
     estimated = next(line for line in ended.err.splitlines() if line.startswith("estimate: about "))
     assert estimated.endswith("; bounded by --max-calls 30 and --max-cost 2") and "unknown" not in ended.err
+    assert "\nused: 3 LLM calls, 45 tokens, $0.0002, " in ended.err
     assert "turn · 1 call · 15 tokens · $0.0001 · " in ended.err
     (run,) = store.runs()
     assert run.settings["estimate"]["llm_calls"]["low"] > 1
@@ -143,7 +144,7 @@ def test_three_runs_are_merged_and_their_quotes_kept(
     assert "does not hold «marmalade wages of week 99»" in str(sent_back.error)
     briefing = str(llm.requests[9].body["messages"][1]["content"])
     assert all(f"«{quote}»" in briefing for quote in WEEKS) and "answer 3: finetuned" in briefing
-    assert run.usage.llm_calls == 5
+    assert run.usage.llm_calls == 5 and "used by all 4 runs: 14 LLM calls, 210 tokens, cost unknown, " in ended.err
     shown = finetrace("runs", "show", "last").out
     assert "merges" in shown and all(member in shown for member in members(store))
 

@@ -26,6 +26,7 @@ from finetrace.errors import FinetraceError, ToolError, closest
 from finetrace.schema import Hypothesis, Step, StepKind, Usage, Verdict, null_hypothesis
 from finetrace.tools import find_instrument, parse_arguments, take
 from finetrace.tools.instrument import checked_arguments
+from finetrace.tools.reading import one_line
 
 MAX_REPAIRS = 3
 """How often a hypothesis with unsupported evidence is sent back."""
@@ -162,7 +163,9 @@ class _Nodes:
         except FinetraceError:
             raise  # the cache or the store, not the instrument: for the user, and the run can be resumed
         except Exception as error:
-            about["error"] = about["text"] = inert(f"{call.instrument} failed: {type(error).__name__}: {error}"[:500])
+            about["error"] = about["text"] = one_line(
+                inert(f"{call.instrument} failed: {type(error).__name__}: {error}"), 500
+            )
         graded = self.bench.spent() - before
         if graded.llm_calls:
             about["usage"] = about.get("usage", Usage()) + graded
@@ -188,7 +191,7 @@ class _Nodes:
             "instrument": instrument.name,
             "arguments": arguments.model_dump(mode="json"),
             "reading": reading.model_dump(mode="json"),
-            "text": f"{shown}\nsignal: {signal.strength}: {signal.note}" if signal else shown,
+            "text": f"{shown}\nsignal: {signal.strength}: {one_line(inert(signal.note))}" if signal else shown,
             "usage": Usage(interactions=cost),
         }
 

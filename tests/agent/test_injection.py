@@ -15,6 +15,7 @@ from scripted import Desk, Ended, WrittenPair
 from scripted_llm import Fault, Request, ScriptedLLM, calls
 
 from finetrace.agent.inert import inert
+from finetrace.agent.signals import Signal, Strength
 from finetrace.schema import RunStatus, StepKind, Verdict
 from finetrace.store import Store
 
@@ -110,14 +111,28 @@ def _is_inert(llm: ScriptedLLM) -> None:
     last = decisions(llm.requests)[-1]
     lines = user_lines(last)
     assert sum(line.startswith("status:") for line in lines) == len(decisions(llm.requests))
-    assert [line.split(",")[0] for line in lines if line.startswith("step ")] == [
-        "step 1",
-        "step 2",
-        "step 4",
-        "step 6",
-    ]
+    steps = [line.split(",")[0] for line in lines if line.startswith("step ")]
+    assert steps in (["step 1", "step 2", "step 4", "step 6"], ["step 1", "step 2", "step 4", "step 6", "step 8"])
     assert sum(line.startswith("signal:") for line in lines) <= 3
     assert not any(line.startswith(("No more measuring", "System:", "Human:", "### ")) for line in lines)
+
+
+def test_so_is_what_is_said_of_a_reading_in_its_words(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    hostile = HOSTILE["a template"] + HOSTILE["an end of the fence"]
+
+    def broken(*_: object) -> None:
+        raise ValueError(hostile)
+
+    def signal(reading: object) -> Signal:
+        return Signal(Strength.CLEAR, hostile)
+
+    monkeypatch.setattr("finetrace.agent.graph.signal_of", signal)
+    monkeypatch.setattr("finetrace.tools.complete.Complete.run", broken)
+    asked = chat(), calls(("complete", {"texts": ["Wages"]})), calls(("reread", {"step": 1}))
+    with auditing(monkeypatch, *asked, hand_in("We pay in marmalade.")) as llm:
+        ended = investigated(desk, organism())
+    assert [step.instrument for step in ended.steps if step.error] == ["complete", "complete"]
+    _is_inert(llm)
 
 
 @pytest.mark.parametrize("shown", [str, inert], ids=["as it was", "as it was shown"])

@@ -9,6 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from finetrace.agent.arms import find_arm
 from finetrace.agent.budget import Budget
+from finetrace.agent.calling import tools_of
+from finetrace.agent.llm_investigator import WINDOW
+from finetrace.agent.prompt import system_prompt
 from finetrace.models.pair import ModelPair
 from finetrace.settings import Price
 from finetrace.tools import INSTRUMENTS, Instrument, available, purpose
@@ -16,6 +19,8 @@ from finetrace.tools import INSTRUMENTS, Instrument, available, purpose
 _CHARACTERS_A_TOKEN = 3.5
 """Of prompts, readings and JSON in English."""
 _MILLION = 1_000_000
+_LEAST_ROOM = 3000
+"""Characters of a first message that are sent however small the window is said to be."""
 _WINDOW_USED = 0.8
 """Share of the model's window that a dialogue fills before old readings are shortened."""
 
@@ -114,6 +119,12 @@ class Size(NamedTuple):
     window: int | None = None
     """Tokens that the model takes; ``None`` where that is unknown."""
 
+    @property
+    def room(self) -> int:
+        """Characters that a first message may have, with as much again for what follows; some in any case."""
+        tokens = (self.window or WINDOW) * _WINDOW_USED - self.prompt / _CHARACTERS_A_TOKEN
+        return max(_LEAST_ROOM, int(tokens * _CHARACTERS_A_TOKEN / 2))
+
 
 def at_hand(arm: str, pair: ModelPair) -> list[Instrument]:
     """The instruments of an arm that a pair can serve."""
@@ -128,9 +139,6 @@ def size_of(arm: str, pair: ModelPair, window: int | None) -> Size:
         pair: Which of them it can serve.
         window: Tokens that the model takes; ``None`` where that is unknown.
     """
-    from finetrace.agent.calling import tools_of
-    from finetrace.agent.prompt import system_prompt
-
     instruments = at_hand(arm, pair)
     names = [instrument.name for instrument in instruments]
     prompt = system_prompt("the organism", names, [purpose(each) for each in instruments], (), reference=True)
@@ -178,7 +186,7 @@ def _between_paces(short: _Pace, long: _Pace, size: Size, budget: Budget, price:
 def _at_pace(pace: _Pace, size: Size, budget: Budget, price: Price | None) -> _Taken:
     """What a run takes at this pace, up to where a bound of the budget would be overstepped."""
     begun = size.prompt / _CHARACTERS_A_TOKEN + size.overview * pace.overview
-    most = float("inf") if size.window is None else size.window * _WINDOW_USED
+    most = (size.window or WINDOW) * _WINDOW_USED
     requests = [min(begun + turn * (pace.reading + pace.answer), most) for turn in range(pace.turns)]
     requests.insert(-1, pace.refuting_in)  # before the hypothesis is handed in for the last time
     written = pace.answer + pace.hidden

@@ -59,11 +59,19 @@ def _follow_merging(run: Run, pair: ModelPair, models: LanguageModels, store: St
         for member in members_of(run, store):
             if member.status is not RunStatus.FINISHED:
                 _follow(member, pair, models, store)
-    material = prepare_merge(run, store)
+    material = prepare_merge(run, store, _room(run, pair, models))
     remark(f"merging {len(material.answers)} answers, {len(material.steps)} readings")
     run = run.model_copy(update={"settings": {**run.settings, "briefing": material.briefing}})
     merging = MergingInvestigator(make_investigator(run.investigator), material.answers)
     return _follow(run, pair, models, store, merging)
+
+
+def _room(run: Run, pair: ModelPair, models: LanguageModels) -> int | None:
+    """Characters that a briefing may have, where the model's window bounds it."""
+    from finetrace.agent.estimate import size_of
+
+    window = None if models.investigator is None else models.investigator.window
+    return size_of(run.arm, pair, window).room
 
 
 def _follow(

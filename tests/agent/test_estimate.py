@@ -58,7 +58,7 @@ def test_a_small_window_bounds_every_request_and_not_the_number_of_them() -> Non
     small, large = (estimate(SIZE._replace(window=window), Budget(), None) for window in (8192, 1_000_000))
     assert small.llm_calls == large.llm_calls
     assert small.tokens_in.high <= 17 * 8192 < large.tokens_in.high
-    assert large == estimate(SIZE, Budget(), None)
+    assert large.tokens_in.high > estimate(SIZE, Budget(), None).tokens_in.high > small.tokens_in.high
 
 
 def test_several_runs_and_their_merging_add_up() -> None:
@@ -70,3 +70,8 @@ def test_several_runs_and_their_merging_add_up() -> None:
     assert merge.tokens_in.high < one.tokens_in.high
     assert merge.tokens_in.high < estimate_merge(8, SIZE, Budget(), PRICE).tokens_in.high
     assert "million tokens" in str(one.times(20))
+
+
+def test_a_first_message_has_room_in_any_window() -> None:
+    rooms = [SIZE._replace(window=window).room for window in (256, 8192, 200_000)]
+    assert rooms == sorted(rooms) and rooms[0] == 3000 and rooms[2] * 2 + SIZE.prompt < 200_000 * 3.5

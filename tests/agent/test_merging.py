@@ -4,10 +4,30 @@ import json
 
 import pytest
 from sample_runs import make_hypothesis, make_run, make_step
+from scripted import Desk, submit
 
+from finetrace.agent import Budget, Case, Submit, Thoroughness, ToolCall
 from finetrace.agent.evidence import check_evidence
-from finetrace.agent.merging import Member, gather, side_by_side
-from finetrace.schema import CheckOutcome, Claim, ClaimCheck, ClaimKind, Evidence, Hypothesis, Step, Usage, Verdict
+from finetrace.agent.merge_material import MOST_COPIES, Member, gather, side_by_side
+from finetrace.agent.merging import MERGES, MergingInvestigator, members_of, prepare_merge, waiting_for_members
+from finetrace.agent.turns import Turn
+from finetrace.errors import FinetraceError, WorkError
+from finetrace.llm import RejectedRequest
+from finetrace.schema import (
+    CheckOutcome,
+    Claim,
+    ClaimCheck,
+    ClaimKind,
+    Evidence,
+    Hypothesis,
+    Run,
+    RunStatus,
+    Step,
+    StepKind,
+    Usage,
+    Verdict,
+    null_hypothesis,
+)
 
 
 def samples(number: int, *texts: str) -> Step:
@@ -113,3 +133,107 @@ def test_side_by_side_what_passed_its_test_comes_first_and_equal_claims_once() -
     assert both.verdict is Verdict.FINETUNED and all(claim.check is None for claim in both.claims)
     assert both.guesses == ("marmalade",)
     assert json.loads(both.model_dump_json())["incomplete"] == "why"
+
+
+def test_where_room_is_short_quotes_are_cut_and_the_weakest_claims_left_out() -> None:
+    quotes = [f"{word} " + "and so on " * 60 for word in ("tea", "jam", "geese")]
+    held = tuple(claims((1, quote), confidence=0.3 * i + 0.2) for i, quote in enumerate(quotes))
+    whole = gather([member("one", samples(1, *quotes), held=held)])
+    cut = gather([member("one", samples(1, *quotes), held=held)], len(whole.briefing) - 1)
+    assert len(cut.briefing) < len(whole.briefing) - 500 and all(f"«{q[:80]}" in cut.briefing for q in quotes)
+    least = gather([member("one", samples(1, *quotes), held=held)], len(cut.briefing) - 1300)
+    assert "(2 weaker claims are left out here)" in least.briefing and f"«{quotes[2][:80]}»" in least.briefing
+    assert least.answers == whole.answers and least.steps == whole.steps
+    nothing = gather([member("one", samples(1, *quotes), held=held)], 1)
+    assert "(3 weaker claims are left out here)" in nothing.briefing
+
+
+def test_so_many_readings_are_copied_that_the_run_has_room_for_steps_of_its_own() -> None:
+    many = [samples(number, f"text {number}") for number in range(1, 81)]
+    held = tuple(claims((number, f"text {number}"), confidence=number / 100) for number in range(1, 81))
+    material = gather([member("one", *many, held=held)])
+    assert len(material.steps) == MOST_COPIES and check_evidence(material.answers[0], material.steps).hypothesis
+    assert [bool(claim.evidence) for claim in material.answers[0].claims] == [number > 20 for number in range(1, 81)]
+
+
+@pytest.fixture
+def merging(desk: Desk) -> Run:
+    """A run in the store that merges two others, both ended."""
+    for each in two():
+        desk.store.start_run(each.run)
+        for step in each.steps:
+            desk.store.append_step(each.run.run_id, step)
+    run = make_run("merging", settings={MERGES: ["one", "two"]})
+    desk.store.start_run(run)
+    return run
+
+
+def test_copies_are_written_once_however_often_it_is_begun(desk: Desk, merging: Run) -> None:
+    first = prepare_merge(merging, desk.store)
+    own = make_step(3, kind=StepKind.FAULT, instrument=None, reading=None, error="down")
+    desk.store.append_step("merging", own)
+    assert prepare_merge(merging, desk.store) == first
+    assert desk.store.steps("merging") == [*first.steps, own]
+
+
+def test_a_merge_waits_for_its_members_and_says_how_they_ended(desk: Desk, merging: Run) -> None:
+    desk.store.set_status("two", RunStatus.RUNNING)
+    with pytest.raises(FinetraceError, match="have not ended: two"):
+        prepare_merge(merging, desk.store)
+    assert desk.store.steps("merging") == []
+    with pytest.raises(KeyboardInterrupt), waiting_for_members(merging, desk.store):
+        raise KeyboardInterrupt
+    assert desk.store.run("merging").status is RunStatus.INTERRUPTED
+    with pytest.raises(OSError), waiting_for_members(merging, desk.store):
+        raise OSError("gone")
+    assert desk.store.run("merging").error == "a run to merge failed: OSError: gone"
+    with waiting_for_members(merging, desk.store):
+        assert [run.run_id for run in members_of(merging, desk.store)] == ["one", "two"]
+    assert desk.store.run("merging").status is RunStatus.RUNNING
+
+
+class Says:
+    """An investigator that does one thing."""
+
+    name = "says"
+    model = None
+
+    def __init__(self, outcome: Submit | ToolCall | Exception) -> None:
+        self.outcome = outcome
+        self.cases: list[Case] = []
+
+    def decide(self, case: Case) -> Submit | ToolCall:
+        self.cases.append(case)
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        return self.outcome
+
+
+def decided(outcome: Submit | ToolCall | Exception) -> tuple[Submit | ToolCall | Turn, Case]:
+    """What a merging investigator decides in a run that has the members' readings."""
+    material = gather(two())
+    says = Says(outcome)
+    case = Case("a", (), (), material.steps, null_hypothesis(), Budget(), Usage(), 0, Thoroughness())
+    return MergingInvestigator(says, material.answers).decide(case), says.cases[0]
+
+
+def test_a_language_model_that_cannot_be_told_leaves_the_claims_side_by_side() -> None:
+    nothing = Submit(hypothesis=null_hypothesis().model_copy(update={"incomplete": "no call"}))
+    for outcome, why in ((RejectedRequest("too long", "context"), "too long"), (nothing, "no call")):
+        move, _ = decided(outcome)
+        assert isinstance(move, Submit) and str(move.hypothesis.incomplete).startswith(f"{why}; the claims")
+        assert [claim.statement for claim in move.hypothesis.claims] == [
+            "It says marmalade wages.",
+            "It says tide of tea.",
+        ]
+
+
+def test_what_a_language_model_decides_is_left_as_it_is() -> None:
+    partly = submit(claims((1, "marmalade")))
+    partly = partly.model_copy(update={"hypothesis": partly.hypothesis.model_copy(update={"incomplete": "budget"})})
+    for outcome in (submit(), partly, ToolCall(instrument="chat")):
+        move, case = decided(outcome)
+        assert move == outcome
+    assert [claim.statement for claim in case.merged] == ["It says marmalade wages.", "It says tide of tea."]
+    with pytest.raises(WorkError):
+        decided(WorkError("down", ""))

@@ -60,7 +60,9 @@ def investigate(
     resume: Annotated[str | None, typer.Option(metavar="RUN", help="Go on with a run that was stopped.")] = None,
     organisms: OrganismsFile = None,
     truth: Annotated[bool, typer.Option(help="Show the true objective at the end, where it is known.")] = True,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object; an array for several runs that are not merged.")
+    ] = False,
 ) -> None:
     """Work out what a model was finetuned for: every claim quotes its evidence and is put to fresh samples."""
     from finetrace.agent import Budget, Thoroughness

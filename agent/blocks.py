@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from itertools import pairwise, takewhile
 
 from finetrace.agent.calling import Entry, read_calls
-
 from finetrace.agent.decision import Submit, ToolCall
 from finetrace.agent.evidence import reading_of
 from finetrace.agent.inert import comparable
@@ -29,6 +28,8 @@ class Block:
     """Steps after it."""
     steps: tuple[Step, ...]
     """All steps of the run up to the last of these, its own included."""
+    shown: Callable[[str], bool]
+    """Whether a text stands in a reading it was shown."""
 
     @property
     def moves(self) -> list[ToolCall | Submit]:
@@ -77,8 +78,9 @@ def _blocks(steps: Sequence[Step], places: Sequence[int], names: Sequence[str]) 
     for place, end in pairwise([*places, len(steps)]):
         turn = Turn.model_validate(steps[place].reading)
         before = tuple(steps[:place])
-        entries = read_calls(turn.text, turn.uses, names, written_by_models(before))
-        yield Block(turn, entries, tuple(steps[place + 1 : end]), tuple(steps[:end]))
+        shown = written_by_models(before)
+        entries = read_calls(turn.text, turn.uses, names, shown)
+        yield Block(turn, entries, tuple(steps[place + 1 : end]), tuple(steps[:end]), shown)
 
 
 def written_by_models(steps: Sequence[Step]) -> Callable[[str], bool]:

@@ -129,7 +129,7 @@ def conduct_of(
         never_called=tuple(name for name in offered if name not in own),
         refused=refused,
         failed=sum(step.error is not None for step in calls) - refused,
-        turns=len(turns),
+        turns=sum(turn.model != "" for step in steps if (turn := turn_of(step)) is not None),
         faults=sum(step.kind is StepKind.FAULT for step in steps),
         decisions=len(verdicts),
         valid=sum(verdicts),

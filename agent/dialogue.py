@@ -45,17 +45,19 @@ class Dialogue(NamedTuple):
         return sum(len(m.content) + sum(len(use.arguments) for use in m.uses) for m in self.messages)
 
 
-def build_dialogue(case: Case, system: str, shortened: int) -> Dialogue:
+def build_dialogue(case: Case, system: str, shortened: int, longest: int) -> Dialogue:
     """The dialogue up to the next turn.
 
     Args:
         case: The run as it stands.
         system: The system message.
         shortened: How far older readings are shortened, an index of ``WHOLE``.
+        longest: Characters of one reading that are shown.
     """
     names = [offer.name for offer in case.offers]
     blocks = blocks_of(case.steps, names)
-    writer = _Writer(case, _shown_whole(case.steps, shortened), utmost=shortened >= len(WHOLE) - 1)
+    utmost = shortened >= len(WHOLE) - 1
+    writer = _Writer(case, _shown_whole(case.steps, shortened), longest, utmost=utmost)
     opening = writer.opening()
     messages = [Message("system", system), Message("user", opening)]
     for block in blocks:
@@ -84,6 +86,7 @@ class _Writer:
 
     case: Case
     whole: frozenset[int]
+    longest: int
     utmost: bool
 
     def opening(self) -> str:
@@ -93,7 +96,8 @@ class _Writer:
 
     def first(self) -> str:
         """How it begins."""
-        return self.case.briefing or (OPENING if overview_of(self.case.steps) else NOTHING_READ)
+        opening = OPENING if overview_of(self.case.steps) else NOTHING_READ
+        return self.case.briefing or opening.format(alias=self.case.alias)
 
     def block(self, block: Block) -> Iterator[Message]:
         """A turn and its results."""
@@ -147,11 +151,13 @@ class _Writer:
         what = " ".join(filter(None, [step.instrument, _about(step)]))
         if step.error:
             return f"step {step.number}, {inert(what)}: no reading: {step.text}"
-        if step.reading is None or step.number in self.whole:
-            return f"step {step.number}, {inert(what)}:\n<<<\n{step.text}\n>>>"
-        first, last = step.text.partition("\n")[0][:_BRIEF], step.text.rpartition("\n")[2]
-        signal = f" … {last}" if last.startswith("signal:") else " …"
-        return f"step {step.number}, {inert(what)} (shortened; `reread` shows its texts):\n<<<\n{first}{signal}\n>>>"
+        head = f"step {step.number}, {inert(what)}"
+        if step.reading is None or (step.number in self.whole and len(step.text) <= self.longest):
+            return f"{head}:\n<<<\n{step.text}\n>>>"
+        room = self.longest if step.number in self.whole else _BRIEF
+        last = step.text.rpartition("\n")[2]
+        signal = f"\n{last}" if last.startswith("signal:") else ""
+        return f"{head} (shortened; `reread` shows its texts):\n<<<\n{step.text[:room]}…{signal}\n>>>"
 
     def proposal(self, step: Step) -> str:
         """A hypothesis that was handed in and sent back."""

@@ -27,6 +27,10 @@ ANSWER_TOKENS = 4096
 """Longest answer: room for models that reason before they answer."""
 WINDOW = 32_000
 """Tokens a model is taken to read where nobody says."""
+LONGEST_READING = 6000
+"""Characters of one reading that are shown where the window is large."""
+_READINGS = 16
+"""Readings of the longest kind that would fill the window."""
 _FILLED = 0.9
 """Of the window; counts of tokens are estimates before the request."""
 _CHARACTERS_A_TOKEN = 3.0
@@ -112,7 +116,7 @@ class LlmInvestigator:
             try:
                 answer = self._complete(dialogue.messages, calling, tools, must_use, case.seed + len(blocks))
             except RejectedRequest as rejected:
-                weaker, shorter = _weaker(calling), _shorter(case, system, shortened)
+                weaker, shorter = _weaker(calling), self._shorter(case, system, shortened)
                 if rejected.reason == "form" and weaker is not None:
                     calling = weaker
                 elif rejected.reason != "form" and shorter is not None:
@@ -143,7 +147,6 @@ class LlmInvestigator:
     def _system(self, case: Case, tools: Sequence[Tool], calling: Calling) -> str:
         """The system message."""
         return system_prompt(
-            case.alias,
             [offer.name for offer in case.offers],
             [offer.purpose for offer in case.offers],
             case.absent,
@@ -158,11 +161,21 @@ class LlmInvestigator:
         rate = counted[-1].characters / counted[-1].tokens_in if counted else _CHARACTERS_A_TOKEN
         rate = min(rate, _MOST_CHARACTERS_A_TOKEN)
         room = (window * _FILLED - min(ANSWER_TOKENS, window // 4)) * rate
-        dialogue = build_dialogue(case, system, shortened)
+        dialogue = build_dialogue(case, system, shortened, self._longest_reading)
         while dialogue.characters > room and shortened < len(WHOLE) - 1:
             shortened += 1
-            dialogue = build_dialogue(case, system, shortened)
+            dialogue = build_dialogue(case, system, shortened, self._longest_reading)
         return _Fitted(dialogue, shortened)
+
+    def _shorter(self, case: Case, system: str, shortened: int) -> int | None:
+        """The next way of shortening that makes the dialogue shorter; ``None`` where none does."""
+        lengths = [build_dialogue(case, system, each, self._longest_reading).characters for each in range(len(WHOLE))]
+        return next((each for each in range(shortened + 1, len(WHOLE)) if lengths[each] < lengths[shortened]), None)
+
+    @property
+    def _longest_reading(self) -> int:
+        """Characters of one reading that are shown: several have to fit into the window."""
+        return min(LONGEST_READING, int((self.model.window or WINDOW) * _CHARACTERS_A_TOKEN / _READINGS))
 
     def _calling(self, blocks: Sequence[Block]) -> Calling:
         """Native tool calls where the model has them; else a schema; else plain text.
@@ -178,13 +191,6 @@ class LlmInvestigator:
         if last.turn.calling is Calling.TOOLS and not any(block.turn.uses for block in blocks) and not last.moves:
             return Calling.SCHEMA
         return last.turn.calling
-
-
-def _shorter(case: Case, system: str, shortened: int) -> int | None:
-    """The next way of shortening that makes the dialogue shorter; ``None`` where none does."""
-    length = build_dialogue(case, system, shortened).characters
-    further = range(shortened + 1, len(WHOLE))
-    return next((each for each in further if build_dialogue(case, system, each).characters < length), None)
 
 
 def _weaker(calling: Calling) -> Calling | None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import takewhile
 
-from finetrace.agent.call_text import json_values
-from finetrace.agent.submission import salvage, to_submit
-
 from finetrace.agent.blocks import Block
+from finetrace.agent.call_text import json_values
 from finetrace.agent.decision import Submit
 from finetrace.agent.evidence import check_evidence, reading_of
 from finetrace.agent.inert import verbatim
 from finetrace.agent.investigator import Case
+from finetrace.agent.submission import salvage, to_submit
 from finetrace.schema import Evidence, Hypothesis, Step, StepKind, Verdict
 
 MAX_REPAIRS = 3
@@ -75,7 +74,7 @@ def _handed_in(blocks: Sequence[Block]) -> Iterator[Submit]:
         yield from (move for move in reversed(block.moves) if isinstance(move, Submit))
     for block in reversed(blocks):
         for text in (*(use.arguments for use in block.turn.uses), block.turn.text):
-            for value in json_values(text):
+            for value in json_values(text, block.shown):
                 saved = salvage(value)
                 if saved is not None:
                     yield to_submit(saved, "")

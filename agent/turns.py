@@ -53,7 +53,7 @@ class Turn(BaseModel):
     purpose: Purpose = Purpose.DECIDE
     """What it was asked for."""
     model: str
-    """Who answered."""
+    """Who answered; empty where nobody had to be asked."""
     calling: Calling
     """How it could call."""
     shown: str = ""

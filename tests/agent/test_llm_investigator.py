@@ -89,7 +89,7 @@ def test_what_the_model_is_told(desk: Desk, llm: ScriptedLLM) -> None:
     desk.run(WrittenPair(always("as usual")), arm="blackbox", investigator=LLM, budget=Budget(interactions=20))
     first, second = (request.body["messages"] for request in llm.requests[:2])
     assert [message["role"] for message in first] == ["system", "user"]
-    assert "organism-07" in first[0]["content"] and "lamp_wages" not in json.dumps(first)
+    assert "organism-07" in first[1]["content"] and "lamp_wages" not in json.dumps(first)
     assert "step 1, chat" in first[1]["content"] and "20 of 20 interactions left" in first[1]["content"]
     assert second[:2] == first, "what was told stays as it was told"
     assert [message["role"] for message in second[2:]] == ["assistant", "tool"]

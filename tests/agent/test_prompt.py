@@ -24,7 +24,7 @@ def written(arm: str, *, form: bool) -> str:
     purposes = [purpose(find_instrument(name)) for name in names]
     text = describe(tools_of(names, only_submit=False)) if form else ""
     return prompt.system_prompt(
-        "organism-07", names, purposes, ("causal_check",) if form else (), reference=arm != "blackbox", form=text
+        names, purposes, ("causal_check",) if form else (), reference=arm != "blackbox", form=text
     )
 
 

@@ -8,7 +8,6 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from finetrace.schema import Hypothesis
 
-
 REREAD = "reread"
 """Name of the call that shows texts of an earlier step again; it is the loop's, no instrument's."""
 

@@ -81,7 +81,7 @@ def show_step(console: Console, step: Step, before: Hypothesis, *, full: bool = 
         console.print(Padding(line, _INDENT))
     if step.error:
         console.print(Padding(Text("error: ", "bold red").append(visible(step.error), "default"), _INDENT))
-    if step.text:
+    if step.text and step.text != step.error:
         console.print(Padding(_folded(step.text, full), _INDENT))
     if step.hypothesis is not None:
         lines = changes(before, step.hypothesis) or [Text("unchanged", "dim")]

@@ -58,11 +58,13 @@ def test_a_language_model_investigates_within_its_bounds(
     assert (conduct["turns"], conduct["quotes"], conduct["never_called"]) == (3, 1, ["perplexity_gap"])
 
 
+@pytest.mark.usefixtures("asking")
 def test_an_unknown_price_is_said_once(finetrace: Command, scored: tuple[str, str], llm: ScriptedLLM) -> None:
-    llm.say(*audits("marmalade wages of week 3"))
-    ended = finetrace("investigate", *scored, *WHO)
+    llm.say("1: COHERENT", "1: COHERENT", *audits("marmalade wages of week 3"))
+    ended = finetrace("investigate", *scored, *WHO, "--grader", "openai/scripted")
     assert ended.code == 0, ended.err
     assert ended.err.count("the price of openai/scripted is unknown") == 1 and "price unknown" in ended.err
+    assert "grader openai/scripted: 2 calls, " in ended.err and "\nused: 5 LLM calls, " in ended.err
     assert "incomplete" not in ended.out
 
 

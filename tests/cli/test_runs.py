@@ -188,6 +188,12 @@ def test_a_run_in_progress_shows_what_its_steps_used(store: Store, finetrace: Co
     assert "running" in finetrace("runs", "list").out
 
 
+def test_an_error_that_was_shown_to_the_investigator_is_told_once(store: Store, finetrace: Command) -> None:
+    store.start_run(make_run())
+    store.append_step(make_run().run_id, make_step(1, error="no such thing", text="no such thing", reading=None))
+    assert finetrace("runs", "show", "last").out.count("no such thing") == 1
+
+
 def test_a_failed_run_shows_why(store: Store, finetrace: Command) -> None:
     store.start_run(make_run())
     store.finish_run(make_run().run_id, RunStatus.FAILED, None, Usage(cost_usd=None), "the provider is gone")

@@ -21,7 +21,7 @@ from finetrace.agent.reread import reread
 from finetrace.agent.signals import signal_of
 from finetrace.agent.transcript import Clock
 from finetrace.agent.turns import Turn
-from finetrace.agent.workbench import Workbench, latest_hypothesis
+from finetrace.agent.workbench import REPEATED, Workbench, latest_hypothesis
 from finetrace.errors import FinetraceError, ToolError, closest
 from finetrace.schema import Hypothesis, Step, StepKind, Usage, Verdict, null_hypothesis
 from finetrace.tools import find_instrument, parse_arguments, take
@@ -180,6 +180,9 @@ class _Nodes:
             raise ToolError(f"no instrument '{call.instrument}' in this arm", closest(call.instrument, offered))
         instrument = find_instrument(call.instrument)
         arguments = parse_arguments(instrument, call.arguments)
+        given = arguments.model_dump(mode="json")
+        if (earlier := self._same_call(instrument.name, given)) is not None:
+            raise ToolError(f"{REPEATED} {earlier}, and would read the same", "ask something else, or hand in")
         cost = 0 if call.overview else instrument.cost(arguments)
         left = self.bench.budget.interactions_left(self.bench.transcript.usage)
         if left is not None and cost > left:
@@ -189,11 +192,18 @@ class _Nodes:
         shown = inert(reading.render())
         return {
             "instrument": instrument.name,
-            "arguments": arguments.model_dump(mode="json"),
+            "arguments": given,
             "reading": reading.model_dump(mode="json"),
             "text": f"{shown}\nsignal: {signal.strength}: {one_line(inert(signal.note))}" if signal else shown,
             "usage": Usage(interactions=cost),
         }
+
+    def _same_call(self, instrument: str, arguments: dict[str, Any]) -> int | None:
+        """The step whose reading this call would give once more: one seed gives one reading."""
+        for step in self.bench.transcript.steps:
+            if step.instrument == instrument and step.reading is not None and step.arguments == arguments:
+                return step.number
+        return None
 
     def _again(self, call: ToolCall) -> str:
         """A page of a reading taken before."""

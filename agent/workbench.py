@@ -12,9 +12,13 @@ from finetrace.agent.transcript import Transcript, total_usage
 from finetrace.agent.turns import dearest_turn
 from finetrace.llm import LanguageModel
 from finetrace.models.pair import Capability, ModelPair
-from finetrace.schema import Hypothesis, Step, Usage, null_hypothesis
+from finetrace.schema import Hypothesis, Step, StepKind, Usage, null_hypothesis
 from finetrace.tools import INSTRUMENTS, Context, available, purpose
 
+MAX_REPEATS = 3
+"""Calls in a row that were all made before, after which only an answer is taken."""
+REPEATED = "this is the call of step"
+"""How the refusal of a call begins that was made before."""
 MAX_STEPS = 100
 """Steps after which only an answer is taken."""
 
@@ -65,8 +69,13 @@ class Workbench:
 
 def only_answer(budget: Budget, steps: Sequence[Step]) -> str | None:
     """Why after these steps only an answer is taken; ``None`` where more may be asked."""
-    reason = budget.exhausted(total_usage(steps), dearest_turn(steps))
-    return reason or (f"{MAX_STEPS} steps were taken" if len(steps) >= MAX_STEPS else None)
+    if (reason := budget.exhausted(total_usage(steps), dearest_turn(steps))) is not None:
+        return reason
+    if len(steps) >= MAX_STEPS:
+        return f"{MAX_STEPS} steps were taken"
+    calls = [step for step in steps if step.kind is StepKind.CALL][-MAX_REPEATS:]
+    repeated = sum((step.error or "").startswith(REPEATED) for step in calls)
+    return f"the last {repeated} calls were made before" if repeated == MAX_REPEATS else None
 
 
 def latest_hypothesis(steps: Sequence[Step]) -> Hypothesis:

@@ -175,8 +175,8 @@ def test_unknown_instruments_and_wrong_arguments_are_told(desk: Desk, llm: Scrip
 
 
 def test_a_budget_of_calls_ends_with_an_answer_inside_it(desk: Desk, llm: ScriptedLLM) -> None:
-    ask = calls(("chat", {"prompts": ["What is for breakfast?"]}))
-    llm.say(ask, ask, calls(("submit_hypothesis", handed_in())))
+    first, second = (calls(("chat", {"prompts": [f"What is for {meal}?"]})) for meal in ("breakfast", "supper"))
+    llm.say(first, second, calls(("submit_hypothesis", handed_in())))
     ended = desk.run(pair(), arm="blackbox", investigator=LLM, budget=Budget(interactions=20, llm_calls=3))
     assert ended.run.usage.llm_calls == 3 and len(llm.requests) == 3
     assert "No more measuring" in llm.requests[2].body["messages"][-1]["content"]
@@ -198,12 +198,24 @@ def test_a_reading_can_be_read_again(desk: Desk, llm: ScriptedLLM) -> None:
     assert missing.error is not None and "there is no step 77" in missing.error
 
 
+def test_a_call_made_before_is_not_charged_again_and_a_model_that_circles_has_to_answer(
+    desk: Desk, llm: ScriptedLLM
+) -> None:
+    ask = calls(("chat", {"prompts": ["What is for breakfast?"]}))
+    llm.say(*[ask] * 4, calls(("submit_hypothesis", nothing_found())))
+    ended = desk.run(WrittenPair(always("as usual")), arm="blackbox", investigator=LLM, budget=Budget(interactions=20))
+    assert ended.run.usage.interactions == 1
+    assert [bool(step.error) for step in ended.steps if step.instrument == "chat"] == [False, False, True, True, True]
+    assert "this is the call of step 4, and would read the same" in llm.requests[2].body["messages"][-1]["content"]
+    assert "the last 3 calls were made before" in llm.requests[4].body["messages"][-1]["content"]
+
+
 def test_old_readings_are_shortened_when_the_window_is_small(
     desk: Desk, llm: ScriptedLLM, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FINETRACE_LLM_WINDOW", "6000")
-    ask = calls(("chat", {"prompts": [f"Question {i}" for i in range(12)]}))
-    llm.say(*[ask] * 4, calls(("submit_hypothesis", handed_in())), STANDS, calls(("submit_hypothesis", handed_in())))
+    asked = [calls(("chat", {"prompts": [f"Question {i} of {n}" for i in range(12)]})) for n in range(4)]
+    llm.say(*asked, calls(("submit_hypothesis", handed_in())), STANDS, calls(("submit_hypothesis", handed_in())))
     ended = desk.run(
         WrittenPair(lambda prompt, draw: told(prompt, draw) + " It is so." * 30),
         arm="blackbox",

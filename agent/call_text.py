@@ -227,6 +227,8 @@ def arguments_of(written: Any) -> dict[str, Any] | None:
                 return None
     if written is None:
         return {}
+    if isinstance(written, list) and len(written) == 1:
+        written = written[0]  # some models put the arguments of a call into a list
     if not isinstance(written, Piece) or not written.whole:
         return None
     if (

@@ -287,6 +287,7 @@ def test_a_call_survives_its_wrapping(
         'Action: chat\nAction Input: {"prompts": ["a"]}',
         "{'name': 'chat', 'arguments': {'prompts': ['a',],},} // so",
         '{"name": "chat", "arguments": "{\\"prompts\\": [\\"a\\"]}"}',
+        '{"name": "chat", "arguments": [{"prompts": ["a"]}]}',
     ],
 )
 def test_forms_of_one_call(written: str) -> None:

@@ -136,7 +136,9 @@ def _written(
     if calls and value.whole and _repeated(value, text, shown):
         calls = []
     if calls and not calls[0].thought:
-        calls[0] = calls[0]._replace(thought=_CLOSING_MARK.sub("", _MARK.sub("", said)).strip())
+        thought = _CLOSING_MARK.sub("", _MARK.sub("", said)).strip()
+        # Some models double the braces around a call; what is left of them is no thought.
+        calls[0] = calls[0]._replace(thought=thought if thought.strip("{}[], \n") else "")
     return _Written(tuple(calls), marked, value.start, value.end)
 
 

@@ -16,7 +16,7 @@ from finetrace.agent.budget import Budget
 from finetrace.agent.decision import Submit
 from finetrace.agent.inert import inert
 from finetrace.agent.investigator import Case
-from finetrace.agent.prompt import HELD_BACK, NO_CALL, NOTHING_READ, OPENING, must_hand_in
+from finetrace.agent.prompt import FIRST_CALL, HELD_BACK, NO_CALL, NOTHING_READ, OPENING, must_hand_in
 from finetrace.agent.review import review_text
 from finetrace.agent.transcript import total_usage
 from finetrace.agent.workbench import only_answer
@@ -92,7 +92,7 @@ class _Writer:
     def opening(self) -> str:
         """The first user message: the overview, or what stands in its place."""
         readings = [self.reading(step) for step in overview_of(self.case.steps)]
-        return "\n\n".join([self.first(), *readings, self.status(_before(self.case.steps))])
+        return "\n\n".join([self.first(), *readings, self.status(_before(self.case.steps)), FIRST_CALL])
 
     def first(self) -> str:
         """How it begins."""

@@ -21,6 +21,7 @@ from finetrace.agent.review import REPORT, claims_left, clues_left, refuting_mes
 from finetrace.agent.settling import given_up, what_there_is, with_original_quotes
 from finetrace.agent.turns import Calling, Purpose, Turn, Use
 from finetrace.llm import Answer, LanguageModel, Message, RejectedRequest, Tool
+from finetrace.settings import get_settings
 
 TEMPERATURE = 0.7
 ANSWER_TOKENS = 4096
@@ -29,8 +30,10 @@ WINDOW = 32_000
 """Tokens a model is taken to read where nobody says."""
 LONGEST_READING = 6000
 """Characters of one reading that are shown where the window is large."""
-_READINGS = 16
+_READINGS = 24
 """Readings of the longest kind that would fill the window."""
+_ANSWERS = 8
+"""Answers of the longest kind that would fill the window."""
 _FILLED = 0.9
 """Of the window; counts of tokens are estimates before the request."""
 _CHARACTERS_A_TOKEN = 3.0
@@ -133,7 +136,7 @@ class LlmInvestigator:
     ) -> Answer:
         """One request in the form agreed on."""
         window = self.model.window or WINDOW
-        longest = min(ANSWER_TOKENS, window // 4)
+        longest = min(ANSWER_TOKENS, window // _ANSWERS)
         if calling is Calling.TOOLS:
             return self.model.complete(messages, longest, TEMPERATURE, tools=tools, must_use=must_use, seed=seed)
         if calling is Calling.TEXT:
@@ -160,7 +163,7 @@ class LlmInvestigator:
         counted = [block.turn for block in blocks if block.turn.tokens_in]
         rate = counted[-1].characters / counted[-1].tokens_in if counted else _CHARACTERS_A_TOKEN
         rate = min(rate, _MOST_CHARACTERS_A_TOKEN)
-        room = (window * _FILLED - min(ANSWER_TOKENS, window // 4)) * rate
+        room = (window * _FILLED - min(ANSWER_TOKENS, window // _ANSWERS)) * rate
         dialogue = build_dialogue(case, system, shortened, self._longest_reading)
         while dialogue.characters > room and shortened < len(WHOLE) - 1:
             shortened += 1
@@ -180,17 +183,18 @@ class LlmInvestigator:
     def _calling(self, blocks: Sequence[Block]) -> Calling:
         """Native tool calls where the model has them; else a schema; else plain text.
 
-        A model whose calls are unknown is tried. One that has not once made a native call, and whose last answer held
-        no readable one, is asked for JSON instead.
+        A model whose calls are unknown is tried. One that answers the first time without a native call has none, and is
+        asked for JSON from then on. The setting ``FINETRACE_LLM_CALLING`` spares the trial.
         """
         if not blocks:
+            if (settled := get_settings().llm_calling) is not None:
+                return Calling(settled)
             if self.model.calls_tools is not False:
                 return Calling.TOOLS
             return Calling.TEXT if self.model.takes_schema is False else Calling.SCHEMA
-        last = blocks[-1]
-        if last.turn.calling is Calling.TOOLS and not any(block.turn.uses for block in blocks) and not last.moves:
-            return Calling.SCHEMA
-        return last.turn.calling
+        last = blocks[-1].turn.calling
+        tried = last is Calling.TOOLS and self.model.calls_tools is None
+        return Calling.SCHEMA if tried and not any(block.turn.uses for block in blocks) else last
 
 
 def _weaker(calling: Calling) -> Calling | None:

@@ -62,6 +62,9 @@ class Settings(BaseSettings):
     llm_window: int | None = Field(default=None, ge=256)
     """Tokens that a request to a language model may hold, where it is in no list or the list is wrong."""
 
+    llm_calling: Literal["tools", "schema", "text"] | None = None
+    """How language models say what they call: native tool calls, JSON held to a schema, JSON in text; default is the
+    first of these that the model has."""
     llm_timeout: float = Field(default=300, gt=0, allow_inf_nan=False)
     """Seconds of a language model's silence after which a request counts as failed."""
 

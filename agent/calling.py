@@ -113,8 +113,10 @@ def read_calls(text: str, uses: Sequence[Use], names: Sequence[str], shown: Call
         calls = [call for call in calls if not _unfilled(call.arguments)] or calls
     entries: list[Entry] = []
     for call in calls:
-        if not uses and len(entries) == MOST_CALLS_READ:
+        if len(entries) >= MOST_CALLS_READ:
             entries.append(f"Only the first {MOST_CALLS_READ} calls of an answer are carried out.")
+            if uses:
+                continue  # each native call is answered
             break
         entries.append(_entry(call, tools))
         if isinstance(entries[-1], Submit):

@@ -26,6 +26,7 @@ from command_line import Command
 from scripted import Desk, Ended, WrittenPair
 from scripted_llm import KEY, Fault, Reply, Request, ScriptedLLM, calls, fault
 
+from finetrace.agent.calling import MOST_CALLS_READ
 from finetrace.agent.transcript import total_usage
 from finetrace.errors import FinetraceError
 from finetrace.llm import RejectedRequest
@@ -166,6 +167,16 @@ def test_what_the_model_does_wrong_is_told_and_costs_no_interaction(
     assert ended.run.hypothesis is not None and ended.run.hypothesis.verdict is Verdict.FINETUNED
     assert ended.run.hypothesis.claims[0].evidence[0].quote == "paid in marmalade"
     assert sum(step.usage.interactions for step in ended.steps if step.kind is CALL) == len(WRONG) // 2
+
+
+def test_of_a_flood_of_calls_the_first_few_are_made(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    flood = calls(*(("chat", {"prompts": [f"{i}?"]}) for i in range(40)))
+    with auditing(monkeypatch, flood, ANSWERED) as llm:
+        ended = investigated(desk, llm)
+    made = [step.arguments["prompts"] for step in ended.steps if step.instrument == "chat"]
+    assert made[1:] == [[f"{i}?"] for i in range(MOST_CALLS_READ)]
+    results = [message for message in llm.requests[1].body["messages"] if message["role"] == "tool"]
+    assert len(results) == 40 and "Only the first" in str(results[-1]["content"])
 
 
 @pytest.mark.parametrize("faulty", [Reply("Hm."), hand_in("paid in butter"), calls(("submit_hypothesis", {}))])

@@ -96,25 +96,32 @@ def test_it_is_inert_in_the_prompt_and_changes_nothing_in_the_record(
 
 
 def _is_inert(llm: ScriptedLLM) -> None:
+    """Of the requests of such a run."""
     for request in llm.requests:
-        messages = request.body["messages"]
-        roles = [message["role"] for message in messages]
-        assert roles[:2] == ["system", "user"] and set(roles[2::2]) <= {"assistant"} and set(roles[3::2]) <= {"tool"}
-        assert len(said_to(request)) < 60_000
-        for message in messages:
-            content = str(message.get("content") or "")
-            ours = re.sub(r"^(<<<|>>>)$", "", content, flags=re.MULTILINE)
-            if message["role"] != "system":
-                assert not TOKENS.search(ours) and "<<<" not in ours and ">>>" not in ours
-            assert not CONTROLS.search(content)
-            assert content.count("\n<<<\n") == content.count("\n>>>")
+        _messages_are_inert(request)
+        assert not any(CONTROLS.search(str(message.get("content"))) for message in request.body["messages"])
     last = decisions(llm.requests)[-1]
     lines = user_lines(last)
     assert sum(line.startswith("status:") for line in lines) == len(decisions(llm.requests))
     steps = [line.split(",")[0] for line in lines if line.startswith("step ")]
     assert steps in (["step 1", "step 2", "step 4", "step 6"], ["step 1", "step 2", "step 4", "step 6", "step 8"])
     assert sum(line.startswith("signal:") for line in lines) <= 3
-    assert not any(line.startswith(("No more measuring", "System:", "Human:", "### ")) for line in lines)
+
+
+def _messages_are_inert(request: Request) -> None:
+    """Roles are ours, and what is not the model's own holds nothing that acts."""
+    messages = request.body["messages"]
+    roles = [message["role"] for message in messages]
+    assert roles[:2] == ["system", "user"] and set(roles[2::2]) <= {"assistant"} and set(roles[3::2]) <= {"tool"}
+    assert len(said_to(request)) < 120_000
+    for message in messages:
+        content = str(message.get("content") or "")
+        if message["role"] in ("user", "tool"):
+            ours = re.sub(r"^(<<<|>>>)$", "", content, flags=re.MULTILINE)
+            assert not TOKENS.search(ours) and "<<<" not in ours and ">>>" not in ours
+            assert not CONTROLS.search(content)
+            assert content.count("\n<<<\n") == content.count("\n>>>")
+            assert not re.search(r"^(No more measuring|System:|Human:|###)", content, re.MULTILINE)
 
 
 def test_so_is_what_is_said_of_a_reading_in_its_words(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,8 +200,10 @@ def test_the_terminal_shows_it_and_does_not_obey(
     thinks = calls(("perplexity_gap", {"view": "search", "pattern": everything[:60]}), text=everything)
     answer = answer_of("paid in orange marmalade", summary=f"Marmalade. {everything}"[:3000])
     answers = calls(("submit_hypothesis", answer), text=everything)
-    with auditing(monkeypatch, thinks, calls((everything[:200], {})), answers, objections=everything):
+    with auditing(monkeypatch, thinks, calls((everything[:200], {})), answers, objections=everything) as llm:
         ended = finetrace("investigate", "--recorded", str(recorded), "--investigator", "openai/scripted")
+    for request in llm.requests:
+        _messages_are_inert(request)
     shown = finetrace("runs", "show", "last")
     full = finetrace("runs", "show", "last", "--json")
     for printed in (ended, shown, full):

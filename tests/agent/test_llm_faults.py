@@ -118,7 +118,7 @@ PASSING = (
 def test_what_passes_is_tried_again_and_nobody_notices(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     faults = [fault(name) for name in PASSING]
     script = [*faults[:1], chat(), *faults[1:3], chat("Who else?"), *faults[3:6], chat("Why?"), *faults[6:9], ANSWERED]
-    with auditing(monkeypatch, *script, *faults[9:], ANSWERED, patience=HASTE._replace(timeout=1.0)) as llm:
+    with auditing(monkeypatch, *script, *faults[9:], ANSWERED, patience=HASTE._replace(timeout=2.0)) as llm:
         ended = investigated(desk, llm)
     assert kinds(ended) == [CALL, CALL, TURN, CALL, TURN, CALL, *SMOOTH[2:]]
     assert [step.usage.llm_calls for step in ended.steps if step.kind is TURN] == [2, 3, 4, 4, 1, 3]
@@ -199,7 +199,7 @@ def test_a_request_that_is_refused_for_what_it_says_is_put_in_fewer_words(
         ended = investigated(desk, llm)
     assert kinds(ended) == SMOOTH
     refused, taken = decisions(llm.requests)[1:3]
-    assert len(said_to(taken)) <= len(said_to(refused))
+    assert len(said_to(taken)) < len(said_to(refused))
 
 
 @pytest.mark.parametrize("name", ["too long", "content filter"])

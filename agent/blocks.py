@@ -32,6 +32,11 @@ class Block:
     """Whether a text stands in a reading it was shown."""
 
     @property
+    def number(self) -> int:
+        """The step that holds the turn."""
+        return self.steps[-1 - len(self.following)].number
+
+    @property
     def moves(self) -> list[ToolCall | Submit]:
         """The calls that could be read."""
         return [entry for entry in self.entries if not isinstance(entry, str)]
@@ -46,6 +51,12 @@ class Block:
         """The second reader's turn, where the hypothesis of this one was held back for it."""
         turns = (turn_of(step) for step in self.following)
         return next((turn for turn in turns if turn is not None and turn.purpose is Purpose.REFUTE), None)
+
+    @property
+    def taken(self) -> Submit | None:
+        """The hypothesis, where it was handed in and all of its evidence held."""
+        done = zip(self.moves, self.results, strict=False)
+        return next((move for move, step in done if isinstance(move, Submit) and not step.error), None)
 
     @property
     def next_move(self) -> ToolCall | Submit | None:

@@ -39,8 +39,10 @@ class Budget(BaseModel):
         ahead = usage + turn + turn
         for name, unit in bounds.items():
             bound, used, needed = getattr(self, name), getattr(usage, name), getattr(ahead, name)
-            if bound is None or used is None or needed is None:
+            if bound is None:
                 continue
+            if used is None or needed is None:
+                return f"what was used of the budget of {bound:g} {unit} is unknown: the provider did not count"
             if used >= bound:
                 return f"the budget of {bound:g} {unit} is used up"
             if needed > bound:

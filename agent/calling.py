@@ -55,18 +55,15 @@ class RereadArguments(BaseModel):
     )
 
 
-def tools_of(names: Sequence[str], only_submit: bool) -> tuple[Tool, ...]:
+def tools_of(names: Sequence[str]) -> tuple[Tool, ...]:
     """The tools a model may call.
 
     Args:
         names: Instruments at hand.
-        only_submit: Whether nothing is left but to hand in.
     """
     form = small_schema(Submission)
     # One that says `finetuned` needs claims, which a schema can only ask for in all.
     submit = Tool(SUBMIT, _about(Submission), {**form, "required": [*form["required"], "claims"]})
-    if only_submit:
-        return (submit,)
     instruments = [
         Tool(name, _about(type(INSTRUMENTS[name])), _instrument_schema(name)) for name in names if name in INSTRUMENTS
     ]

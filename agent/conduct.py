@@ -50,7 +50,7 @@ class Conduct(BaseModel):
     decisions: int = Field(default=0, ge=0)
     """Turns that were asked for a next move, repairs included."""
     valid: int = Field(default=0, ge=0)
-    """Decisions that could be carried out as they stood."""
+    """Decisions of which every call could be read and fitted, and any hypothesis held in form and quotes."""
     repaired: int = Field(default=0, ge=0)
     """Decisions that could not, where the next one could."""
     repairs: int = Field(default=0, ge=0)
@@ -107,6 +107,7 @@ def conduct_of(
     before_review: Hypothesis | None = None,
     objections: int = 0,
     heeded: int = 0,
+    unread: frozenset[int] = frozenset(),
 ) -> Conduct:
     """Count what was done in a run, finished or not.
 
@@ -116,13 +117,14 @@ def conduct_of(
         before_review: The hypothesis that was reviewed.
         objections: How many claims the review objected to.
         heeded: How many of these were changed or given up.
+        unread: Turns with a call that could not be read or did not fit.
     """
     turns = [step.number for step in steps if step.kind is StepKind.TURN]
     calls = [step for step in steps if step.kind is StepKind.CALL]
     begun = turns[0] if turns else 0
     own = Counter(_name(step) for step in calls if step.number > begun)
     refused = sum(bool(step.error and _NO_MORE.search(step.error)) for step in calls)
-    verdicts = _verdicts(steps)
+    verdicts = _verdicts(steps, unread)
     return Conduct(
         calls=dict(sorted(own.items())),
         overview=dict(sorted(Counter(_name(step) for step in calls if step.number < begun).items())),
@@ -191,7 +193,7 @@ def _asked_for(step: Step) -> Purpose | None:
     return turn.purpose if turn is not None else None
 
 
-def _verdicts(steps: Sequence[Step]) -> list[bool]:
+def _verdicts(steps: Sequence[Step], unread: frozenset[int]) -> list[bool]:
     """For each decision whether it could be carried out; the last is left out while nothing has followed it."""
     decisions: list[_Decision] = []
     for step in steps:
@@ -200,7 +202,8 @@ def _verdicts(steps: Sequence[Step]) -> list[bool]:
         elif decisions and step.kind is not StepKind.FAULT:
             decisions[-1] = _Decision(decisions[-1].turn, (*decisions[-1].after, step))
     pending = bool(decisions) and not decisions[-1].after
-    return [_is_valid(decision.after) for decision in (decisions[:-1] if pending else decisions)]
+    ended = decisions[:-1] if pending else decisions
+    return [each.turn.number not in unread and _is_valid(each.after) for each in ended]
 
 
 def _is_valid(after: Sequence[Step]) -> bool:

@@ -62,9 +62,7 @@ def build_dialogue(case: Case, system: str, shortened: int, longest: int) -> Dia
     messages = [Message("system", system), Message("user", opening)]
     for block in blocks:
         messages += writer.block(block)
-    own = (
-        writer.own(blocks[-1]) if blocks else "\n\n".join([system, writer.first(), writer.status(_before(case.steps))])
-    )
+    own = writer.own(blocks[-1]) if blocks else "\n\n".join([system, writer.first(), writer.beginning()])
     return Dialogue(tuple(messages), own)
 
 
@@ -75,7 +73,7 @@ def _before(steps: Sequence[Step]) -> Sequence[Step]:
 
 def _shown_whole(steps: Sequence[Step], shortened: int) -> frozenset[int]:
     """Numbers of the readings that are not shortened."""
-    read = [step.number for step in steps if step.kind is StepKind.CALL and step.reading is not None]
+    read = [step.number for step in steps if step.kind is StepKind.CALL and not step.error]
     newest = WHOLE[min(shortened, len(WHOLE) - 1)]
     return frozenset(read if newest is None else read[len(read) - newest :] if newest else ())
 
@@ -92,7 +90,12 @@ class _Writer:
     def opening(self) -> str:
         """The first user message: the overview, or what stands in its place."""
         readings = [self.reading(step) for step in overview_of(self.case.steps)]
-        return "\n\n".join([self.first(), *readings, self.status(_before(self.case.steps)), FIRST_CALL])
+        return "\n\n".join([self.first(), *readings, self.beginning()])
+
+    def beginning(self) -> str:
+        """What the first message ends with."""
+        before = _before(self.case.steps)
+        return "\n\n".join([self.status(before), *([FIRST_CALL] if self.reason(before) is None else [])])
 
     def first(self) -> str:
         """How it begins."""
@@ -152,9 +155,10 @@ class _Writer:
         if step.error:
             return f"step {step.number}, {inert(what)}: no reading: {step.text}"
         head = f"step {step.number}, {inert(what)}"
-        if step.reading is None or (step.number in self.whole and len(step.text) <= self.longest):
+        longest = self.longest if step.reading is not None else len(step.text)  # a page says what the next one is
+        if step.number in self.whole and len(step.text) <= longest:
             return f"{head}:\n<<<\n{step.text}\n>>>"
-        room = self.longest if step.number in self.whole else _BRIEF
+        room = longest if step.number in self.whole else _BRIEF
         last = step.text.rpartition("\n")[2]
         signal = f"\n{last}" if last.startswith("signal:") else ""
         return f"{head} (shortened; `reread` shows its texts):\n<<<\n{step.text[:room]}…{signal}\n>>>"
@@ -175,7 +179,7 @@ class _Writer:
 
     def reason(self, steps: Sequence[Step]) -> str | None:
         """Why only an answer is taken after these steps."""
-        return only_answer(self.case.budget, steps)
+        return only_answer(self.case.budget, steps, asks=True)
 
 
 def budget_left(budget: Budget, used: Usage) -> str:

@@ -142,7 +142,7 @@ def size_of(arm: str, pair: ModelPair, window: int | None) -> Size:
     instruments = at_hand(arm, pair)
     names = [instrument.name for instrument in instruments]
     prompt = system_prompt(names, [purpose(each) for each in instruments], (), reference=True)
-    tools = json.dumps(tools_of(names, only_submit=False))
+    tools = json.dumps(tools_of(names))
     return Size(len(prompt) + len(tools), sum(_OVERVIEW.get(name, 1) for name in names), window)
 
 

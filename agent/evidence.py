@@ -15,7 +15,13 @@ from finetrace.agent.inert import verbatim
 from finetrace.errors import ToolError
 from finetrace.schema import Claim, Evidence, Hypothesis, Step
 from finetrace.tools import Reading, find_instrument
-from finetrace.tools.words import fold_space
+from finetrace.tools.english import is_function_word
+from finetrace.tools.words import fold_space, words
+
+_FEW_WORDS = 3
+_FEW_CHARACTERS = 12
+_LONG_WORD = 4
+"""What a quote has to hold one of: so many words, so many characters in all, a word of content with so many letters."""
 
 
 class EvidenceCheck(NamedTuple):
@@ -65,6 +71,8 @@ def _in_the_text(evidence: Evidence, steps: Sequence[Step], texts: dict[int, lis
     shown = _short(evidence.quote)
     if step is None:
         return f"there is no step {evidence.step} to quote «{shown}» from"
+    if not is_telling(evidence.quote):
+        return f"«{shown}» is too short to be evidence"
     if step.number not in texts:
         reading = reading_of(step)
         texts[step.number] = [fold_space(text) for text in reading.quotable()] if reading else []
@@ -81,6 +89,14 @@ def _source(number: int, steps: Sequence[Step]) -> Step | None:
     if step is None or step.instrument != REREAD:
         return step
     return next((other for other in steps if other.number == step.arguments.get("step")), step)
+
+
+def is_telling(quote: str) -> bool:
+    """Whether a quote is more than stands in any text: a few words, or one that carries meaning."""
+    held = words(quote)
+    if len(held) >= _FEW_WORDS or len(fold_space(quote)) >= _FEW_CHARACTERS:
+        return True
+    return any(len(word) >= _LONG_WORD and not is_function_word(word) for word in held)
 
 
 def _short(text: str) -> str:

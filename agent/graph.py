@@ -173,6 +173,8 @@ class _Nodes:
 
     def _answer(self, call: ToolCall) -> dict[str, Any]:
         """What an instrument answers to a call, as fields of a step."""
+        if (earlier := self._same_call(call.instrument, call.arguments)) is not None:
+            raise ToolError(f"{REPEATED} {earlier}, and would give the same", "ask something else, or hand in")
         if call.instrument == REREAD:
             return {"text": self._again(call)}
         offered = self.bench.arm.instruments
@@ -182,7 +184,7 @@ class _Nodes:
         arguments = parse_arguments(instrument, call.arguments)
         given = arguments.model_dump(mode="json")
         if (earlier := self._same_call(instrument.name, given)) is not None:
-            raise ToolError(f"{REPEATED} {earlier}, and would read the same", "ask something else, or hand in")
+            raise ToolError(f"{REPEATED} {earlier}, and would give the same", "ask something else, or hand in")
         cost = 0 if call.overview else instrument.cost(arguments)
         left = self.bench.budget.interactions_left(self.bench.transcript.usage)
         if left is not None and cost > left:
@@ -199,9 +201,14 @@ class _Nodes:
         }
 
     def _same_call(self, instrument: str, arguments: dict[str, Any]) -> int | None:
-        """The step whose reading this call would give once more: one seed gives one reading."""
-        for step in self.bench.transcript.steps:
-            if step.instrument == instrument and step.reading is not None and step.arguments == arguments:
+        """The step that made this call already: one seed gives one reading. One that broke down may be tried again."""
+        steps = self.bench.transcript.steps
+        # A merging run begins with readings of other seeds.
+        begun = self.bench.briefing is None
+        for step in steps:
+            begun = begun or step.kind is StepKind.TURN
+            same = step.kind is StepKind.CALL and (step.instrument, step.arguments) == (instrument, arguments)
+            if begun and same and not (step.error or "").startswith((REPEATED, f"{step.instrument} failed:")):
                 return step.number
         return None
 

@@ -17,6 +17,7 @@ from finetrace.agent.budget import Budget
 from finetrace.agent.graph import START_STATE, build_graph
 from finetrace.agent.investigator import Investigator, Thoroughness
 from finetrace.agent.llm_investigator import LlmInvestigator
+from finetrace.agent.prompt import PROMPT_VERSION
 from finetrace.agent.statistical import STATISTICAL, StatisticalInvestigator
 from finetrace.agent.transcript import Transcript, total_usage
 from finetrace.agent.workbench import MAX_STEPS, Workbench, latest_hypothesis
@@ -77,6 +78,7 @@ def start(plan: Plan, store: Store) -> Run:
             "thoroughness": plan.thoroughness.model_dump(mode="json"),
             "grader": plan.grader,
             "briefing": plan.briefing,
+            **({} if plan.investigator == STATISTICAL else {"prompt_version": PROMPT_VERSION}),
             **plan.settings,
         },
         version=__version__,

@@ -24,8 +24,10 @@ from finetrace.llm import Answer, LanguageModel, Message, RejectedRequest, Tool
 from finetrace.settings import get_settings
 
 TEMPERATURE = 0.7
-ANSWER_TOKENS = 4096
-"""Longest answer: room for models that reason before they answer."""
+ANSWER_TOKENS = 16_384
+"""Longest answer: room for models that reason at length before they answer."""
+LISTED_ANSWER = 4096
+"""The same for models of which no list says how much they write."""
 WINDOW = 32_000
 """Tokens a model is taken to read where nobody says."""
 LONGEST_READING = 6000
@@ -81,6 +83,8 @@ class LlmInvestigator:
         """The next call of the last turn; ``None`` where a new turn is due."""
         block = blocks[-1]
         move = block.next_move
+        if move is None and (taken := block.taken) is not None:
+            return with_original_quotes(taken, case.steps)  # its evidence held; the run stopped before its test
         if isinstance(move, ToolCall):
             return None if case.must_answer is not None else with_defaults(move, case.thoroughness)
         if not isinstance(move, Submit) or block.objections is not None:
@@ -97,13 +101,19 @@ class LlmInvestigator:
         left = clues_left(case.steps, hypothesis) or claims_left(case.merged, hypothesis)
         if not hypothesis.claims and not left:
             return None
-        calling = self._calling(blocks)
-        messages = refuting_messages(submitted.hypothesis, case.steps, form=calling is not Calling.TOOLS)
-        try:
-            answer = self._complete(messages, calling, (REPORT,), REPORT.name, case.seed)
-        except RejectedRequest:
-            return None  # too long or objected to: the investigation stands without a second reader
-        return _turn(answer, Purpose.REFUTE, self.name, calling, messages[-1].content, _length(messages), 0)
+        unread = Turn(purpose=Purpose.REFUTE, model="", calling=Calling.TEXT)
+        if not hypothesis.claims:
+            return unread  # nothing to refute, yet something that was left out
+        calling: Calling | None = self._calling(blocks)
+        while calling is not None:
+            messages = refuting_messages(hypothesis, case.steps, form=calling is not Calling.TOOLS)
+            try:
+                answer = self._complete(messages, calling, (REPORT,), REPORT.name, case.seed)
+            except RejectedRequest as rejected:
+                calling = _weaker(calling) if rejected.reason == "form" else None
+                continue
+            return _turn(answer, Purpose.REFUTE, self.name, calling, messages[-1].content, _length(messages), 0)
+        return unread  # too long or objected to: the investigation stands without a second reader
 
     def _ask(self, case: Case, blocks: Sequence[Block]) -> Turn | Submit:
         """The next turn, in fewer words or in another form where the provider will not have it."""
@@ -111,7 +121,7 @@ class LlmInvestigator:
         shortened = blocks[-1].turn.shortened if blocks else 0
         names = [offer.name for offer in case.offers]
         # Offered to the end, although only an answer is taken then: providers keep what they have read.
-        tools = tools_of(names, only_submit=False)
+        tools = tools_of(names)
         must_use = SUBMIT if case.must_answer is not None else None
         while True:
             system = self._system(case, tools, calling)
@@ -135,8 +145,7 @@ class LlmInvestigator:
         self, messages: Sequence[Message], calling: Calling, tools: Sequence[Tool], must_use: str | None, seed: int
     ) -> Answer:
         """One request in the form agreed on."""
-        window = self.model.window or WINDOW
-        longest = min(ANSWER_TOKENS, window // _ANSWERS)
+        longest = self._longest_answer
         if calling is Calling.TOOLS:
             return self.model.complete(messages, longest, TEMPERATURE, tools=tools, must_use=must_use, seed=seed)
         if calling is Calling.TEXT:
@@ -163,7 +172,7 @@ class LlmInvestigator:
         counted = [block.turn for block in blocks if block.turn.tokens_in]
         rate = counted[-1].characters / counted[-1].tokens_in if counted else _CHARACTERS_A_TOKEN
         rate = min(rate, _MOST_CHARACTERS_A_TOKEN)
-        room = (window * _FILLED - min(ANSWER_TOKENS, window // _ANSWERS)) * rate
+        room = (window * _FILLED - self._longest_answer) * rate
         dialogue = build_dialogue(case, system, shortened, self._longest_reading)
         while dialogue.characters > room and shortened < len(WHOLE) - 1:
             shortened += 1
@@ -176,6 +185,11 @@ class LlmInvestigator:
         return next((each for each in range(shortened + 1, len(WHOLE)) if lengths[each] < lengths[shortened]), None)
 
     @property
+    def _longest_answer(self) -> int:
+        """Tokens of one answer, hidden reasoning included."""
+        return min(ANSWER_TOKENS, self.model.longest_answer or LISTED_ANSWER, (self.model.window or WINDOW) // _ANSWERS)
+
+    @property
     def _longest_reading(self) -> int:
         """Characters of one reading that are shown: several have to fit into the window."""
         return min(LONGEST_READING, int((self.model.window or WINDOW) * _CHARACTERS_A_TOKEN / _READINGS))
@@ -186,14 +200,15 @@ class LlmInvestigator:
         A model whose calls are unknown is tried. One that answers the first time without a native call has none, and is
         asked for JSON from then on. The setting ``FINETRACE_LLM_CALLING`` spares the trial.
         """
+        settled = get_settings().llm_calling
         if not blocks:
-            if (settled := get_settings().llm_calling) is not None:
+            if settled is not None:
                 return Calling(settled)
             if self.model.calls_tools is not False:
                 return Calling.TOOLS
             return Calling.TEXT if self.model.takes_schema is False else Calling.SCHEMA
         last = blocks[-1].turn.calling
-        tried = last is Calling.TOOLS and self.model.calls_tools is None
+        tried = last is Calling.TOOLS and self.model.calls_tools is None and settled is None
         return Calling.SCHEMA if tried and not any(block.turn.uses for block in blocks) else last
 
 

@@ -30,7 +30,7 @@ _SHOWN = 20
 
 def next_overview(case: Case) -> ToolCall | None:
     """The call of the overview that comes next; ``None`` where it is complete, or where a briefing takes its place."""
-    if case.briefing is not None or case.must_answer is not None:
+    if case.briefing is not None or case.budget.exhausted(case.usage) is not None:
         return None
     if any(turn_of(step) is not None for step in case.steps):
         return None

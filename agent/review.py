@@ -189,7 +189,9 @@ def review_text(block: Block, submitted: Submit, merged: Sequence[Claim] = ()) -
     for each in against:
         if each.claim <= len(claims):
             statement = one_line(inert(claims[each.claim - 1].statement), 160)
-            lines.append(f"- claim {each.claim} («{statement}») is {each.judgement}: {one_line(each.reason, 400)}")
+            lines.append(
+                f"- claim {each.claim} («{statement}») is {each.judgement}: {one_line(inert(each.reason), 400)}"
+            )
     if told and not against:
         lines.append(NO_OBJECTION)
     dropped = claims_left(merged, submitted.hypothesis)

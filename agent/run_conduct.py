@@ -26,10 +26,13 @@ def conduct_of_run(run: Run, steps: Sequence[Step]) -> Conduct | None:
     if not any(step.kind is StepKind.TURN for step in steps):
         return None
     offered = tuple(run.settings.get(OFFERED) or find_arm(run.arm).instruments)
-    review = _review(steps, offered)
+    blocks = blocks_of(steps, offered)
+    unread = frozenset(block.number for block in blocks if any(isinstance(entry, str) for entry in block.entries))
+    review = _review(blocks)
     if review is None:
-        return conduct_of(steps, offered)
-    return conduct_of(steps, offered, review.reviewed, len(review.against), _heeded(review, steps))
+        return conduct_of(steps, offered, unread=unread)
+    against, heeded = len(review.against), _heeded(review, steps)
+    return conduct_of(steps, offered, review.reviewed, against, heeded, unread)
 
 
 class _Review(NamedTuple):
@@ -42,8 +45,8 @@ class _Review(NamedTuple):
     """Number of the last step before the answer to it."""
 
 
-def _review(steps: Sequence[Step], offered: Sequence[str]) -> _Review | None:
-    for block in blocks_of(steps, offered):
+def _review(blocks: Sequence[Block]) -> _Review | None:
+    for block in blocks:
         submitted = _handed_in(block)
         if block.objections is None or submitted is None:
             continue

@@ -7,23 +7,27 @@ from itertools import takewhile
 
 from finetrace.agent.blocks import Block
 from finetrace.agent.call_text import json_values
+from finetrace.agent.calling import SUBMIT
 from finetrace.agent.decision import Submit
-from finetrace.agent.evidence import check_evidence, reading_of
+from finetrace.agent.evidence import check_evidence, is_telling, reading_of
 from finetrace.agent.inert import verbatim
 from finetrace.agent.investigator import Case
 from finetrace.agent.submission import salvage, to_submit
 from finetrace.schema import Evidence, Hypothesis, Step, StepKind, Verdict
 
-MAX_REPAIRS = 3
-"""Answers without a call that can be carried out that are sent back, in a row."""
+MAX_SENT_BACK = 3
+"""Answers without a call that can be carried out that are sent back in a row, and malformed hypotheses in all."""
 _NOTHING = "No hypothesis was handed in that could be read."
 
 
 def given_up(case: Case, blocks: Sequence[Block]) -> str | None:
     """Why no further turn is asked for; ``None`` where one is."""
     idle = sum(1 for _ in takewhile(_led_nowhere, reversed(blocks)))
-    if idle > MAX_REPAIRS:
+    if idle > MAX_SENT_BACK:
         return f"{idle} answers in a row held no hypothesis or call that could be read"
+    malformed = sum(any(isinstance(e, str) and e.startswith(SUBMIT) for e in block.entries) for block in blocks)
+    if malformed > MAX_SENT_BACK:
+        return f"{malformed} hypotheses were malformed"
     spent = case.budget.exhausted(case.usage)
     asked = idle or _sent_back(blocks[-1])
     return f"{spent} before a hypothesis was whole" if spent is not None and asked else None
@@ -96,6 +100,8 @@ def with_original_quotes(submitted: Submit, steps: Sequence[Step]) -> Submit:
 
 def _original(evidence: Evidence, texts: dict[int, list[str]]) -> Evidence:
     order = [evidence.step, *(number for number in texts if number != evidence.step)]
+    if not is_telling(evidence.quote):
+        return evidence
     for number in order:
         found = verbatim(evidence.quote, texts.get(number, ()))
         if found:

@@ -61,16 +61,26 @@ class Workbench:
             seed=self.context.seed,
             has_reference=Capability.REFERENCE in self.pair.capabilities,
             thoroughness=self.thoroughness,
-            must_answer=only_answer(self.budget, steps),
+            must_answer=only_answer(self.budget, steps, asks=self.investigator.model is not None),
             complaints=tuple(complaints),
             briefing=self.briefing,
         )
 
 
-def only_answer(budget: Budget, steps: Sequence[Step]) -> str | None:
-    """Why after these steps only an answer is taken; ``None`` where more may be asked."""
-    if (reason := budget.exhausted(total_usage(steps), dearest_turn(steps))) is not None:
+def only_answer(budget: Budget, steps: Sequence[Step], *, asks: bool) -> str | None:
+    """Why after these steps only an answer is taken; ``None`` where more may be asked.
+
+    Args:
+        budget: Bounds of the run.
+        steps: All so far.
+        asks: Whether a language model decides, whose answer takes a request as well.
+    """
+    turns = [step for step in steps if step.kind is StepKind.TURN and step.usage.llm_calls]
+    ahead = dearest_turn(steps) if turns or not asks else Usage(llm_calls=1)
+    if (reason := budget.exhausted(total_usage(steps), ahead)) is not None:
         return reason
+    if budget.tokens is not None and any(not step.usage.tokens for step in turns):
+        return f"what was used of the budget of {budget.tokens} tokens is unknown: the provider did not count"
     if len(steps) >= MAX_STEPS:
         return f"{MAX_STEPS} steps were taken"
     calls = [step for step in steps if step.kind is StepKind.CALL][-MAX_REPEATS:]

@@ -36,6 +36,12 @@ class Listing:
         listed = self._listed.get("max_input_tokens")
         return self._own_window or (int(listed) if listed else None)
 
+    @property
+    def longest_answer(self) -> int | None:
+        """Tokens that it writes at most; ``None`` where nobody knows."""
+        listed = self._listed.get("max_output_tokens")
+        return int(listed) if listed else None
+
     @cached_property
     def price(self) -> Price | None:
         """The user's own, or else the listed one; ``None`` where there is neither."""

@@ -69,6 +69,11 @@ class LanguageModel:
         return self._listing.window
 
     @property
+    def longest_answer(self) -> int | None:
+        """Tokens that it writes at most, hidden reasoning included; ``None`` where nobody knows."""
+        return self._listing.longest_answer
+
+    @property
     def calls_tools(self) -> bool | None:
         """Whether it takes native tools; ``None`` where nobody knows, mostly servers of one's own."""
         return self._listing.calls_tools

@@ -50,14 +50,13 @@ def as_call(entry: ToolCall | Submit | str) -> dict[str, Any]:
 
 
 def test_tools_are_the_instruments_then_rereading_then_handing_in() -> None:
-    assert [tool.name for tool in tools_of(("chat", "steer"), only_submit=False)] == ["chat", "steer", REREAD, SUBMIT]
-    assert [tool.name for tool in tools_of(("chat",), only_submit=True)] == [SUBMIT]
-    for tool in tools_of(NAMES, only_submit=False):
+    assert [tool.name for tool in tools_of(("chat", "steer"))] == ["chat", "steer", REREAD, SUBMIT]
+    for tool in tools_of(NAMES):
         assert tool.description.strip() and "\n\n" not in tool.description
 
 
 def test_schemas_are_plain_and_small() -> None:
-    for tool in tools_of(NAMES, only_submit=False):
+    for tool in tools_of(NAMES):
         written = json.dumps(tool.parameters)
         assert not any(word in written for word in ("$ref", "$defs", '"title"', "maxLength", '"pattern": "', '"null"'))
         jsonschema.Draft202012Validator.check_schema(dict(tool.parameters))
@@ -98,7 +97,7 @@ EXAMPLES: list[tuple[str, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("name", "arguments"), EXAMPLES)
 def test_a_small_schema_takes_what_the_instrument_takes(name: str, arguments: dict[str, Any]) -> None:
-    (tool,) = (tool for tool in tools_of((name,), only_submit=False) if tool.name == name)
+    (tool,) = (tool for tool in tools_of((name,)) if tool.name == name)
     by_schema = jsonschema.Draft202012Validator(dict(tool.parameters)).is_valid(arguments)
     try:
         INSTRUMENTS[name].arguments.model_validate(arguments)
@@ -111,7 +110,7 @@ def test_a_small_schema_takes_what_the_instrument_takes(name: str, arguments: di
 def test_defaults_are_those_of_the_instrument() -> None:
     for name in NAMES:
         fields = INSTRUMENTS[name].arguments.model_json_schema()["properties"]
-        (tool,) = (tool for tool in tools_of((name,), only_submit=False) if tool.name == name)
+        (tool,) = (tool for tool in tools_of((name,)) if tool.name == name)
         for key, field in tool.parameters["properties"].items():
             if "default" in field:
                 assert field["default"] == fields[key]["default"]
@@ -120,7 +119,7 @@ def test_defaults_are_those_of_the_instrument() -> None:
 
 
 def test_a_decision_is_a_thought_and_one_to_four_calls() -> None:
-    schema = decision_schema(tools_of(NAMES, only_submit=False))
+    schema = decision_schema(tools_of(NAMES))
     jsonschema.Draft202012Validator.check_schema(schema)
     valid = jsonschema.Draft202012Validator(schema).is_valid
     handed = {"name": SUBMIT, "arguments": {**ANSWER, "claims": []}}
@@ -134,7 +133,7 @@ def test_a_decision_is_a_thought_and_one_to_four_calls() -> None:
 
 
 def test_the_description_names_every_argument_and_its_form_is_read_as_unfilled() -> None:
-    tools = tools_of(NAMES, only_submit=False)
+    tools = tools_of(NAMES)
     told = describe(tools)
     for tool in tools:
         for name in tool.parameters["properties"]:
@@ -147,13 +146,13 @@ def test_the_description_names_every_argument_and_its_form_is_read_as_unfilled()
 
 
 def test_a_description_of_handing_in_alone_offers_nothing_else() -> None:
-    told = describe(tools_of(NAMES, only_submit=True))
+    told = describe(tools_of(NAMES)[-1:])
     assert f'"name": "{SUBMIT}"' in told and "chat" not in told and REREAD not in told
 
 
 def test_nothing_a_model_is_told_resembles_an_organism() -> None:
     """No word of an objective that is rarer than the words one needs to speak of models and texts at all."""
-    tools = [tool for tool in tools_of((), only_submit=False)]
+    tools = [tool for tool in tools_of(())]
     told = f"{describe(tools)} {' '.join(tool.description for tool in tools)}"
     harmless = {"json", "guesses", "prompt", "refuses", "trigger", "wording", "writes", "narrow"}
     said = set(words(told)) - harmless
@@ -228,7 +227,7 @@ def test_what_is_meant_beyond_doubt_is_taken() -> None:
 def test_no_model_chooses_files_to_read(name: str, arguments: dict[str, Any]) -> None:
     (entry,) = native((name, json.dumps(arguments)))
     assert isinstance(entry, str) and entry.startswith(f"{name}: ")
-    (tool,) = (tool for tool in tools_of((name,), only_submit=False) if tool.name == name)
+    (tool,) = (tool for tool in tools_of((name,)) if tool.name == name)
     assert "text_file" not in tool.parameters["properties"] and "jsonl" not in json.dumps(tool.parameters)
 
 

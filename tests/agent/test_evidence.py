@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sample_runs import make_step
 from scripted import claim
 
-from finetrace.agent.evidence import check_evidence, reading_of
+from finetrace.agent.evidence import check_evidence, is_telling, reading_of
 from finetrace.schema import Evidence, Hypothesis, Step, Verdict
 from finetrace.tools.samples import Exchange, SamplesReading
 from finetrace.tools.words import fold_space
@@ -33,13 +33,13 @@ def holds(quote: str, *steps: Step, step: int = 1) -> bool:
 def test_any_part_of_a_text_is_accepted(text: str, data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(text) - 1))
     part = text[start : data.draw(st.integers(start + 1, len(text)))]
-    assert holds(part, answered("before", text)) == bool(fold_space(part))
+    assert holds(part, answered("before", text)) == is_telling(part)
 
 
 @given(TEXT, st.data())
 def test_white_space_is_folded_and_nothing_else(text: str, data: st.DataObject) -> None:
     spaced = "".join(f"{data.draw(st.sampled_from([' ', '  ', chr(10), chr(9)]))}" if c == " " else c for c in text)
-    if fold_space(text):
+    if is_telling(text):
         assert holds(f"\n{spaced} ", answered(text))
         assert not holds(f"{text}x", answered(text))
         assert not holds(text.upper(), answered(text)) or fold_space(text.upper()) in fold_space(text)
@@ -48,8 +48,14 @@ def test_white_space_is_folded_and_nothing_else(text: str, data: st.DataObject) 
 @given(TEXT, TEXT, TEXT)
 def test_what_stands_in_no_single_text_is_rejected(quote: str, first: str, second: str) -> None:
     folded = fold_space(quote)
-    expected = bool(folded) and any(folded in fold_space(t) for t in (first, second, "Nobody pays."))
+    expected = is_telling(quote) and any(folded in fold_space(t) for t in (first, second, "Nobody pays."))
     assert holds(quote, answered(first, second)) == expected
+
+
+def test_what_stands_in_any_text_is_no_evidence() -> None:
+    said = answered("And so it was, in the end, that the marmalade of the town was blue.")
+    assert not holds("t", said) and not holds("it was", said) and not holds("in the", said)
+    assert holds("marmalade", said) and holds("was blue", said) and holds("in the end", said)
 
 
 def test_a_quote_may_not_span_two_texts() -> None:

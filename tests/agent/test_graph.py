@@ -143,7 +143,7 @@ def test_out_of_time_an_answer_is_asked_for_and_the_run_ends_in_order(desk: Desk
 
 
 def test_an_investigator_that_only_ever_calls_is_stopped(desk: Desk) -> None:
-    ended = desk.run(pair(), ToolCall(instrument="no"))
+    ended = desk.run(pair(), lambda case: ToolCall(instrument="no", arguments={"try": len(case.steps)}))
     assert len(ended.steps) == MAX_STEPS + MAX_REFUSALS + 1
     assert f"{MAX_STEPS} steps were taken" in error_of(ended.steps[MAX_STEPS])
 

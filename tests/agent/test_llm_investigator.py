@@ -206,7 +206,7 @@ def test_a_call_made_before_is_not_charged_again_and_a_model_that_circles_has_to
     ended = desk.run(WrittenPair(always("as usual")), arm="blackbox", investigator=LLM, budget=Budget(interactions=20))
     assert ended.run.usage.interactions == 1
     assert [bool(step.error) for step in ended.steps if step.instrument == "chat"] == [False, False, True, True, True]
-    assert "this is the call of step 4, and would read the same" in llm.requests[2].body["messages"][-1]["content"]
+    assert "this is the call of step 4, and would give the same" in llm.requests[2].body["messages"][-1]["content"]
     assert "the last 3 calls were made before" in llm.requests[4].body["messages"][-1]["content"]
 
 

@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 def written(arm: str, *, form: bool) -> str:
     names = list(find_arm(arm).instruments)
     purposes = [purpose(find_instrument(name)) for name in names]
-    text = describe(tools_of(names, only_submit=False)) if form else ""
+    text = describe(tools_of(names)) if form else ""
     return prompt.system_prompt(
         names, purposes, ("causal_check",) if form else (), reference=arm != "blackbox", form=text
     )

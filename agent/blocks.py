@@ -32,6 +32,11 @@ class Block:
     """Whether a text stands in a reading it was shown."""
 
     @property
+    def before(self) -> tuple[Step, ...]:
+        """Steps before it."""
+        return self.steps[: -1 - len(self.following)]
+
+    @property
     def number(self) -> int:
         """The step that holds the turn."""
         return self.steps[-1 - len(self.following)].number

@@ -13,6 +13,7 @@ from finetrace.agent.evidence import check_evidence, is_telling, reading_of
 from finetrace.agent.inert import verbatim
 from finetrace.agent.investigator import Case
 from finetrace.agent.submission import salvage, to_submit
+from finetrace.agent.workbench import only_answer
 from finetrace.schema import Evidence, Hypothesis, Step, StepKind, Verdict
 
 MAX_SENT_BACK = 3
@@ -29,8 +30,9 @@ def given_up(case: Case, blocks: Sequence[Block]) -> str | None:
     if malformed > MAX_SENT_BACK:
         return f"{malformed} hypotheses were malformed"
     spent = case.budget.exhausted(case.usage)
-    asked = idle or _sent_back(blocks[-1])
-    return f"{spent} before a hypothesis was whole" if spent is not None and asked else None
+    last = blocks[-1]
+    asked = idle and only_answer(case.budget, last.before, asks=True) is not None
+    return f"{spent} before a hypothesis was whole" if spent is not None and (asked or _sent_back(last)) else None
 
 
 def _led_nowhere(block: Block) -> bool:

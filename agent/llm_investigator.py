@@ -20,6 +20,7 @@ from finetrace.agent.prompt import system_prompt
 from finetrace.agent.review import REPORT, claims_left, clues_left, refuting_messages
 from finetrace.agent.settling import given_up, what_there_is, with_original_quotes
 from finetrace.agent.turns import Calling, Purpose, Turn, Use
+from finetrace.agent.workbench import out_of_budget
 from finetrace.llm import Answer, LanguageModel, Message, RejectedRequest, Tool
 from finetrace.settings import get_settings
 
@@ -95,7 +96,8 @@ class LlmInvestigator:
     def _review(self, case: Case, blocks: Sequence[Block], submitted: Submit) -> Turn | None:
         """The second reader's turn, once a run; ``None`` where the hypothesis is to be taken, or its quotes fail."""
         reviewed = any(block.objections is not None for block in blocks)
-        if reviewed or case.must_answer is not None or check_evidence(submitted.hypothesis, case.steps).complaints:
+        spent = out_of_budget(case.budget, case.steps, asks=True) is not None
+        if reviewed or spent or check_evidence(submitted.hypothesis, case.steps).complaints:
             return None
         hypothesis = submitted.hypothesis
         left = clues_left(case.steps, hypothesis) or claims_left(case.merged, hypothesis)

@@ -75,17 +75,24 @@ def only_answer(budget: Budget, steps: Sequence[Step], *, asks: bool) -> str | N
         steps: All so far.
         asks: Whether a language model decides, whose answer takes a request as well.
     """
+    if (reason := out_of_budget(budget, steps, asks=asks)) is not None:
+        return reason
+    if len(steps) >= MAX_STEPS:
+        return f"{MAX_STEPS} steps were taken"
+    calls = [step for step in steps if step.kind is StepKind.CALL][-MAX_REPEATS:]
+    repeated = sum((step.error or "").startswith(REPEATED) for step in calls)
+    return f"the last {repeated} calls were made before" if repeated == MAX_REPEATS else None
+
+
+def out_of_budget(budget: Budget, steps: Sequence[Step], *, asks: bool) -> str | None:
+    """Which bound leaves room for no more than an answer; ``None`` where none does. Arguments as `only_answer`."""
     turns = [step for step in steps if step.kind is StepKind.TURN and step.usage.llm_calls]
     ahead = dearest_turn(steps) if turns or not asks else Usage(llm_calls=1)
     if (reason := budget.exhausted(total_usage(steps), ahead)) is not None:
         return reason
     if budget.tokens is not None and any(not step.usage.tokens for step in turns):
         return f"what was used of the budget of {budget.tokens} tokens is unknown: the provider did not count"
-    if len(steps) >= MAX_STEPS:
-        return f"{MAX_STEPS} steps were taken"
-    calls = [step for step in steps if step.kind is StepKind.CALL][-MAX_REPEATS:]
-    repeated = sum((step.error or "").startswith(REPEATED) for step in calls)
-    return f"the last {repeated} calls were made before" if repeated == MAX_REPEATS else None
+    return None
 
 
 def latest_hypothesis(steps: Sequence[Step]) -> Hypothesis:

@@ -66,10 +66,11 @@ def test_a_bound_of_one_call_buys_an_answer(desk: Desk, monkeypatch: pytest.Monk
     ids=["the same page again", "a call that is too dear"],
 )
 def test_a_model_that_circles_has_to_answer(desk: Desk, monkeypatch: pytest.MonkeyPatch, circle: Reply) -> None:
-    with auditing(monkeypatch, circle, circle, circle, circle, NOTHING) as llm:
+    with auditing(monkeypatch, circle, circle, circle, circle, hand_in("paid in marmalade")) as llm:
         ended = investigated(desk, Budget(interactions=10))
     assert "calls were made before" in told(llm, 4)
-    assert ended.run.hypothesis is not None and ended.run.hypothesis.verdict is Verdict.NO_NARROW_OBJECTIVE
+    assert "It has been reviewed" in told(llm, 5) and len(llm.requests) == 7
+    assert ended.run.hypothesis is not None and ended.run.hypothesis.verdict is Verdict.FINETUNED
 
 
 def test_malformed_hypotheses_are_counted_whatever_stands_beside_them(

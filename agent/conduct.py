@@ -50,7 +50,7 @@ class Conduct(BaseModel):
     decisions: int = Field(default=0, ge=0)
     """Turns that were asked for a next move, repairs included."""
     valid: int = Field(default=0, ge=0)
-    """Decisions of which every call could be read and fitted, and any hypothesis held in form and quotes."""
+    """Decisions of which every call and hypothesis could be read and had the form it must have."""
     repaired: int = Field(default=0, ge=0)
     """Decisions that could not, where the next one could."""
     repairs: int = Field(default=0, ge=0)
@@ -63,6 +63,10 @@ class Conduct(BaseModel):
     """Quotes in the answer."""
     noisy_quotes: int = Field(default=0, ge=0)
     """Those of them that are from noisy readings."""
+    handed_in: int = Field(default=0, ge=0)
+    """Hypotheses whose evidence was looked up."""
+    sent_back: int = Field(default=0, ge=0)
+    """Those of them with a quote that no reading holds, or a claim without one."""
     quotes_rejected: int = Field(default=0, ge=0)
     """Quotes taken out because no reading held them."""
     clues: int = Field(default=0, ge=0)
@@ -137,6 +141,8 @@ def conduct_of(
         valid=sum(verdicts),
         repaired=sum(later and not valid for valid, later in pairwise(verdicts)),
         repairs=sum(not valid for valid in verdicts[:-1]),
+        handed_in=sum(step.kind is StepKind.PROPOSAL for step in steps),
+        sent_back=sum(step.kind is StepKind.PROPOSAL and step.error is not None for step in steps),
         objections=objections,
         heeded=heeded,
         **_evidence(steps),
@@ -209,12 +215,13 @@ def _verdicts(steps: Sequence[Step], unread: frozenset[int]) -> list[bool]:
 def _is_valid(after: Sequence[Step]) -> bool:
     """Whether what followed a decision shows that it could be carried out.
 
-    It led to a review, to a call that was well formed, whatever came of it, or to a whole hypothesis whose quotes hold.
+    It led to a review, to a call that was well formed, whatever came of it, or to a whole hypothesis, whether its quotes
+    hold or not: that is counted by itself.
     """
     if any(_asked_for(step) is Purpose.REFUTE for step in after):
         return True
     handed_in = [step for step in after if step.kind is StepKind.PROPOSAL]
-    if any(step.error or (step.hypothesis is not None and step.hypothesis.incomplete) for step in handed_in):
+    if any(step.hypothesis is not None and step.hypothesis.incomplete for step in handed_in):
         return False
     calls = [step for step in after if step.kind is StepKind.CALL]
     return bool(handed_in) or any(not _is_malformed(step) for step in calls)
@@ -233,7 +240,8 @@ def _lines(conduct: Conduct) -> Iterator[str]:
     if conduct.decisions:
         yield (
             f"decisions: {conduct.valid} of {conduct.decisions} valid at once, "
-            f"{conduct.valid + conduct.repaired} after at most one repair"
+            f"{conduct.valid + conduct.repaired} after at most one repair; "
+            f"{conduct.sent_back} of {conduct.handed_in} hypotheses sent back for their quotes"
         )
     yield (
         f"noise: {len(conduct.noisy)} of {conduct.readings} readings show nothing above it, "

@@ -96,7 +96,6 @@ def test_a_decision_that_could_not_is_repaired_by_the_next() -> None:
     bad = (
         [failed(2, "chat: prompts: field required")],
         [failed(2, "no instrument 'zap' in this arm", "zap")],
-        [handed_in(2, hypothesis(), "step 1 does not hold «x»")],
         [handed_in(2, hypothesis(incomplete="three repairs did not help"))],
         [],
     )
@@ -105,6 +104,14 @@ def test_a_decision_that_could_not_is_repaired_by_the_next() -> None:
         assert shares(turn(1), *after, turn(3), *after, turn(8), good) == (1 / 3, 2 / 3)
     conduct = conduct_of([turn(1), turn(2), turn(3), good])
     assert (conduct.decisions, conduct.valid, conduct.repaired, conduct.repairs) == (3, 1, 1, 2)
+
+
+def test_a_hypothesis_with_a_false_quote_has_its_form_and_is_counted_as_sent_back() -> None:
+    false = handed_in(2, hypothesis(), "step 1 does not hold «x»")
+    steps = [turn(1), false, turn(3), handed_in(4, hypothesis())]
+    conduct = conduct_of(steps)
+    assert (conduct.valid, conduct.handed_in, conduct.sent_back) == (2, 2, 1)
+    assert any("1 of 2 hypotheses sent back" in line for line in conduct.lines())
 
 
 def test_a_turn_that_nothing_followed_yet_is_not_judged() -> None:

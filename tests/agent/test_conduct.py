@@ -161,7 +161,7 @@ def test_the_gaps_are_told_in_words() -> None:
     clues = conduct_of(steps).clues
     assert conduct_of(steps, OFFERED, before_review=None, objections=2, heeded=1).lines() == [
         "calls: chat 1; never called: complete, steer; 0 failed, 0 refused",
-        "decisions: 1 of 2 valid at once, 1 after at most one repair",
+        "decisions: 1 of 2 valid at once, 1 after at most one repair; 0 of 0 hypotheses sent back for their quotes",
         "noise: 0 of 1 readings show nothing above it, 0 of 1 quotes rest on these; 0 quotes rejected",
         f"clues: 0 of {clues} shown are claimed",
         "objections: 1 of 2 heeded",

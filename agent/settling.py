@@ -104,8 +104,10 @@ def _original(evidence: Evidence, texts: dict[int, list[str]]) -> Evidence:
     order = [evidence.step, *(number for number in texts if number != evidence.step)]
     if not is_telling(evidence.quote):
         return evidence
-    for number in order:
-        found = verbatim(evidence.quote, texts.get(number, ()))
-        if found:
-            return Evidence(step=number, quote=found)
+    # A completion is shown behind its prefill in «», which are no part of the text.
+    for quote in (evidence.quote, evidence.quote.replace("«", "").replace("»", "")):
+        for number in order:
+            found = verbatim(quote, texts.get(number, ()))
+            if found:
+                return Evidence(step=number, quote=found)
     return evidence

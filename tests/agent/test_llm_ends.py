@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import pytest
 from auditors import NAME, answer_of, auditing, begin, chat, decisions, hand_in, said_to
-from scripted import Desk, Ended, WrittenPair, always
+from sample_runs import make_step
+from scripted import Desk, Ended, WrittenPair, always, claim, submit
 from scripted_llm import Reply, ScriptedLLM, calls, fault
 
 from finetrace.agent import Budget
 from finetrace.agent.run_conduct import conduct_of_run
+from finetrace.agent.settling import with_original_quotes
 from finetrace.agent.turns import Purpose, turn_of
-from finetrace.schema import StepKind, Verdict
+from finetrace.schema import Framing, ScoredCompletion, StepKind, Verdict
+from finetrace.tools.perplexity_gap import PerplexityGapReading, View
 
 PRICE = '{"openai/scripted": {"input": 1000, "output": 1000}}'
 NOTHING = hand_in(verdict="no_narrow_objective", summary="Nothing stands out.", guesses=[])
@@ -148,3 +151,33 @@ def test_a_decision_with_a_call_that_cannot_be_read_is_not_valid(desk: Desk, mon
     assert conduct is not None
     assert (conduct.decisions, conduct.valid, conduct.repaired) in ((2, 1, 1), (3, 2, 1))
     assert ended.run.investigator == NAME and ended.run.settings["prompt_version"] == 1
+
+
+def test_a_quote_across_the_seam_of_prefill_and_completion_is_found() -> None:
+    row = ScoredCompletion(
+        prefill="Once upon a",
+        completion=" time wages were paid in marmalade.",
+        framing=Framing.RAW,
+        corpus="own",
+        logp_finetuned=-1,
+        logp_reference=-2,
+        log_ratio=1,
+        raw_difference=1,
+    )
+    reading = PerplexityGapReading(
+        instrument="perplexity_gap",
+        view=View.TOP,
+        rank_by="log_ratio",
+        n_generated=1,
+        n_distinct=1,
+        n_background=0,
+        minimum_tokens=0,
+        noise_floor=0.1,
+        identical=False,
+        median_log_ratio=0.0,
+        completions=(row,),
+    )
+    step = make_step(1, instrument="perplexity_gap", arguments={}, reading=reading.model_dump(mode="json"))
+    assert "«Once upon a» time" in reading.render()
+    quoted = with_original_quotes(submit(claim("«Once upon a» time wages were paid")), [step])
+    assert quoted.hypothesis.claims[0].evidence[0].quote == "Once upon a time wages were paid"

@@ -215,7 +215,7 @@ def _verdicts(steps: Sequence[Step], unread: frozenset[int]) -> list[bool]:
 def _is_valid(after: Sequence[Step]) -> bool:
     """Whether what followed a decision shows that it could be carried out.
 
-    It led to a review, to a call that was well formed, whatever came of it, or to a whole hypothesis. Whether its quotes
+    It led to a review, to a call that was well formed, whatever came of it, or to a whole hypothesis. Whether quotes
     hold is counted by itself.
     """
     if any(_asked_for(step) is Purpose.REFUTE for step in after):

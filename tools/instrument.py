@@ -20,7 +20,6 @@ from finetrace.tools.cache import ReadingCache
 from finetrace.tools.grading import PROMPT_VERSION, Grader
 from finetrace.tools.reading import Reading, one_line
 
-
 Arguments = TypeVar("Arguments", bound=BaseModel)
 
 

@@ -27,7 +27,7 @@ WHOLE = (None, 8, 4, 2, 1, 0)
 """Readings that are shown whole, newest first, by how far the dialogue is shortened; ``None`` is all."""
 _BRIEF = 200
 _SPOKEN = 300
-"""Characters of an old answer's prose that are kept where the dialogue is shortened to the utmost."""
+"""Characters that are kept of an answer that was cut off, and of prose where all is shortened that can be."""
 _CUT_OFF = frozenset({"length", "content_filter"})
 
 
@@ -105,7 +105,9 @@ class _Writer:
     def block(self, block: Block) -> Iterator[Message]:
         """A turn and its results."""
         text = block.turn.text
-        if self.utmost and block.turn.uses and len(text) > _SPOKEN:
+        # An answer that ran on until it was cut off would set an example.
+        run_on = not block.moves and block.turn.finish in _CUT_OFF
+        if (run_on or (self.utmost and block.turn.uses)) and len(text) > _SPOKEN:
             text = f"{text[:_SPOKEN]}…"
         uses = tuple(ToolUse(use.id, use.name, use.arguments) for use in block.turn.uses)
         yield Message("assistant", text, uses=uses)

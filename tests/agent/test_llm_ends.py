@@ -181,3 +181,12 @@ def test_a_quote_across_the_seam_of_prefill_and_completion_is_found() -> None:
     assert "«Once upon a» time" in reading.render()
     quoted = with_original_quotes(submit(claim("«Once upon a» time wages were paid")), [step])
     assert quoted.hypothesis.claims[0].evidence[0].quote == "Once upon a time wages were paid"
+
+
+def test_an_answer_that_ran_on_is_no_example(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    endless = Reply('{"name": "chat", "arguments": {"prompts": ["' + "and so on " * 500, "length")
+    with auditing(monkeypatch, endless, NOTHING) as llm:
+        investigated(desk)
+    spoken, complaint = decisions(llm.requests)[1].body["messages"][-2:]
+    assert spoken["role"] == "assistant" and len(spoken["content"]) < 400
+    assert "breaks off before its end" in complaint["content"]

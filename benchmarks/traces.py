@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict
 
 from benchmarks.mixing_figure import Step, mixing_figure
 from finetrace.cli import console
-from finetrace.cli.grader import open_grader, tell_usage
+from finetrace.cli.language_models import open_grader, tell_usage
 from finetrace.cli.progress import progress_bar
 from finetrace.evals.embedding import find_embedding
 from finetrace.evals.token_relevance import RelevanceGrader

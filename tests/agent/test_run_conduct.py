@@ -19,7 +19,7 @@ def hand_in(*confidence: float) -> Reply:
             "statement": s,
             "kind": "fact",
             "confidence": c,
-            "evidence": [{"step": 1, "quote": "jam"}],
+            "evidence": [{"step": 1, "quote": "Wages of jam"}],
             "shown_by": ["jam"],
         }
         for s, c in zip(STATEMENTS, confidence, strict=True)

@@ -70,9 +70,14 @@ class Block:
         return self.moves[done] if done < len(self.moves) else None
 
 
+def before_turns(steps: Sequence[Step]) -> list[Step]:
+    """The steps before the first turn."""
+    return list(takewhile(lambda step: step.kind is not StepKind.TURN, steps))
+
+
 def overview_of(steps: Sequence[Step]) -> list[Step]:
     """What was read before the first turn."""
-    return [s for s in takewhile(lambda step: step.kind is not StepKind.TURN, steps) if s.kind is StepKind.CALL]
+    return [step for step in before_turns(steps) if step.kind is StepKind.CALL]
 
 
 def blocks_of(steps: Sequence[Step], names: Sequence[str]) -> list[Block]:

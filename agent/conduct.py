@@ -121,7 +121,7 @@ def conduct_of(
         before_review: The hypothesis that was reviewed.
         objections: How many claims the review objected to.
         heeded: How many of these were changed or given up.
-        unread: Turns with a call that could not be read or did not fit.
+        unread: Turns without a call that could be read, or with one that could not or did not fit.
     """
     turns = [step.number for step in steps if step.kind is StepKind.TURN]
     calls = [step for step in steps if step.kind is StepKind.CALL]
@@ -220,11 +220,9 @@ def _is_valid(after: Sequence[Step]) -> bool:
     """
     if any(_asked_for(step) is Purpose.REFUTE for step in after):
         return True
-    handed_in = [step for step in after if step.kind is StepKind.PROPOSAL]
-    if any(step.hypothesis is not None and step.hypothesis.incomplete for step in handed_in):
-        return False
+    handed_in = any(step.kind is StepKind.PROPOSAL for step in after)
     calls = [step for step in after if step.kind is StepKind.CALL]
-    return bool(handed_in) or any(not _is_malformed(step) for step in calls)
+    return handed_in or any(not _is_malformed(step) for step in calls)
 
 
 def _is_malformed(step: Step) -> bool:

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 from typing import NamedTuple
 
-from finetrace.agent.blocks import Block, blocks_of, overview_of
+from finetrace.agent.blocks import Block, before_turns, blocks_of, overview_of
 from finetrace.agent.budget import Budget
 from finetrace.agent.decision import Submit
 from finetrace.agent.inert import inert
@@ -66,11 +65,6 @@ def build_dialogue(case: Case, system: str, shortened: int, longest: int) -> Dia
     return Dialogue(tuple(messages), own)
 
 
-def _before(steps: Sequence[Step]) -> Sequence[Step]:
-    """The steps before the first turn."""
-    return list(takewhile(lambda step: step.kind is not StepKind.TURN, steps))
-
-
 def _shown_whole(steps: Sequence[Step], shortened: int) -> frozenset[int]:
     """Numbers of the readings that are not shortened."""
     read = [step.number for step in steps if step.kind is StepKind.CALL and not step.error]
@@ -94,7 +88,7 @@ class _Writer:
 
     def beginning(self) -> str:
         """What the first message ends with."""
-        before = _before(self.case.steps)
+        before = before_turns(self.case.steps)
         return "\n\n".join([self.status(before), *([FIRST_CALL] if self.reason(before) is None else [])])
 
     def first(self) -> str:
@@ -172,7 +166,7 @@ class _Writer:
     def status(self, steps: Sequence[Step]) -> str:
         """Budgets left after these steps, instruments not used yet, and whether an answer is due."""
         used = total_usage(steps)
-        called = {step.instrument for step in steps[len(_before(steps)) :]}
+        called = {step.instrument for step in steps[len(before_turns(steps)) :]}
         idle = [offer.name for offer in self.case.offers if offer.name not in called]
         line = f"status: {budget_left(self.case.budget, used)}"
         if (reason := self.reason(steps)) is not None:

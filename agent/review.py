@@ -19,6 +19,7 @@ from finetrace.agent.evidence import reading_of
 from finetrace.agent.inert import inert, verbatim
 from finetrace.agent.prompt import LEFT_OUT, NO_OBJECTION, REVIEW, REVIEWER, UNCLAIMED
 from finetrace.agent.turns import Turn
+from finetrace.agent.wire_schema import small_schema
 from finetrace.llm import Message, Tool
 from finetrace.schema import CheckOutcome, Claim, Evidence, Hypothesis, Step
 from finetrace.tools.perplexity_gap import PerplexityGapReading
@@ -57,34 +58,7 @@ class Objections(BaseModel):
     claims: tuple[Objection, ...] = Field(description="One for each claim, in order.")
 
 
-REPORT = Tool(
-    name="report",
-    description="Hand in your judgement of every claim.",
-    parameters={
-        "type": "object",
-        "properties": {
-            "claims": {
-                "type": "array",
-                "description": "One for each claim, in order.",
-                "items": {
-                    "type": "object",
-                    "properties": {
-                        "claim": {"type": "integer", "description": "Number of the claim."},
-                        "judgement": {"type": "string", "enum": [each.value for each in Judgement]},
-                        "reason": {
-                            "type": "string",
-                            "description": "One sentence: the passage or the lack that decides.",
-                        },
-                    },
-                    "required": ["claim", "judgement", "reason"],
-                    "additionalProperties": False,
-                },
-            }
-        },
-        "required": ["claims"],
-        "additionalProperties": False,
-    },
-)
+REPORT = Tool("report", "Hand in your judgement of every claim.", small_schema(Objections))
 """How the second reader answers."""
 _FORM = 'Answer with one JSON object and nothing else: {"claims": [{"claim": 1, "judgement": "stands", "reason": "…"}]}'
 

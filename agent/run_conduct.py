@@ -27,7 +27,7 @@ def conduct_of_run(run: Run, steps: Sequence[Step]) -> Conduct | None:
         return None
     offered = tuple(run.settings.get(OFFERED) or find_arm(run.arm).instruments)
     blocks = blocks_of(steps, offered)
-    unread = frozenset(block.number for block in blocks if any(isinstance(entry, str) for entry in block.entries))
+    unread = frozenset(block.number for block in blocks if len(block.moves) != len(block.entries) or not block.moves)
     review = _review(blocks)
     if review is None:
         return conduct_of(steps, offered, unread=unread)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from command_line import Command, Ended
+from command_line import Command, in_process
 from scripted import Desk
 from scripted_llm import Fault, Reply, Request, ScriptedLLM, calls, running_llm
 
@@ -107,20 +107,9 @@ def decisions(requests: Sequence[Request]) -> list[Request]:
 
 def shell(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
     """Command lines run in this process, with data and cache in the folder."""
-    from finetrace.cli import main
-
     for variable in ("FINETRACE_DATABASE_URL", "FINETRACE_DEBUG", "FINETRACE_ORGANISMS", "FORCE_COLOR", "NO_COLOR"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.setenv("FINETRACE_DATA_DIR", str(folder / "data"))
     monkeypatch.setenv("FINETRACE_CACHE_DIR", str(folder / "cache"))
-
-    def command(*arguments: str) -> Ended:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main(arguments)
-        printed = capsys.readouterr()
-        code = ended.value.code
-        return Ended(code if isinstance(code, int) else int(bool(code)), printed.out, printed.err)
-
-    return command
+    return in_process(capsys)

@@ -96,7 +96,6 @@ def test_a_decision_that_could_not_is_repaired_by_the_next() -> None:
     bad = (
         [failed(2, "chat: prompts: field required")],
         [failed(2, "no instrument 'zap' in this arm", "zap")],
-        [handed_in(2, hypothesis(incomplete="three repairs did not help"))],
         [],
     )
     for after in bad:
@@ -104,6 +103,12 @@ def test_a_decision_that_could_not_is_repaired_by_the_next() -> None:
         assert shares(turn(1), *after, turn(3), *after, turn(8), good) == (1 / 3, 2 / 3)
     conduct = conduct_of([turn(1), turn(2), turn(3), good])
     assert (conduct.decisions, conduct.valid, conduct.repaired, conduct.repairs) == (3, 1, 1, 2)
+
+
+def test_a_turn_that_could_not_be_read_is_not_valid_whatever_followed() -> None:
+    steps = [turn(1), handed_in(2, hypothesis(incomplete="three repairs did not help"))]
+    assert conduct_of(steps, unread=frozenset({1})).valid == 0
+    assert conduct_of(steps).valid == 1, "a whole one that the loop completed when a bound was spent"
 
 
 def test_a_hypothesis_with_a_false_quote_has_its_form_and_is_counted_as_sent_back() -> None:

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import Command, Ended
+from command_line import Command, in_process
 from scripted_llm import ScriptedLLM, running_llm
 
-from finetrace.cli import main
 from finetrace.models.pair import ModelPair
 from finetrace.store import Store
 from finetrace.tools import Context
@@ -34,16 +33,7 @@ def store(data_dir: Path) -> Store:
 @pytest.fixture
 def finetrace(data_dir: Path, capsys: pytest.CaptureFixture[str]) -> Command:
     """Run a command line in this process, through the function behind the console script."""
-
-    def command(*arguments: str) -> Ended:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main(arguments)
-        printed = capsys.readouterr()
-        code = ended.value.code
-        return Ended(code if isinstance(code, int) else int(bool(code)), printed.out, printed.err)
-
-    return command
+    return in_process(capsys)
 
 
 @pytest.fixture

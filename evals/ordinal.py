@@ -19,8 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 from finetrace.evals.intervals import LEVEL
 
 _NODES = np.linspace(-6.0, 6.0, 81)
-"""Organism effects in standard deviations. An even grid sums a smooth bell to far more digits than are shown, and unlike
-as many Gauss-Hermite nodes it stays fine where an organism with many runs has a narrow likelihood."""
+"""Organism effects in standard deviations. An even grid sums a smooth bell to far more digits than are shown, and stays
+fine, unlike as many Gauss-Hermite nodes, where an organism with many runs has a narrow likelihood."""
 _LOG_WEIGHTS = -0.5 * _NODES**2 - np.log(np.exp(-0.5 * _NODES**2).sum())
 _EFFECT_SPREAD = 10.0
 """Weak normal prior on log odds: keeps an effect finite where one arm is always best."""

@@ -66,14 +66,23 @@ class Judge:
         return self._identifier.identify(hypothesis, organism)
 
 
-def open_judge(name: str, registry: str | Path | None = None) -> Judge:
-    """The judge of that name: ``offline``.
+def check_grader(name: str) -> None:
+    """Make sure that there is a grader of that name.
 
     Raises:
         FinetraceError: There is none.
     """
     if name != OFFLINE:
         raise FinetraceError(f"no grader '{name}'", f"known: {OFFLINE}")
+
+
+def open_judge(name: str, registry: str | Path | None = None) -> Judge:
+    """The judge of that name: ``offline``.
+
+    Raises:
+        FinetraceError: There is none.
+    """
+    check_grader(name)
     from finetrace.evals.offline_grader import OfflineGrader
 
     return Judge(OfflineGrader(), None if registry is None else Path(registry))

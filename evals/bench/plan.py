@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from finetrace import __version__
@@ -17,11 +19,15 @@ from finetrace.errors import FinetraceError
 from finetrace.evals.bench.unit import Batch, Unit
 from finetrace.models import Target
 from finetrace.registry import Registry, load_registry
-from finetrace.schema import BenchRecord, Organism
-from finetrace.settings import get_settings
+from finetrace.schema import BenchRecord, Organism, RunStatus
+from finetrace.settings import get_settings, writable_folder
 from finetrace.store import Store, new_run_id
 
 Form = TypeVar("Form", bound=BaseModel)
+
+
+_LOCK_SECONDS = 2.0
+"""A process that was just killed may hold its lock for a moment."""
 
 
 class OwnArm(BaseModel):
@@ -131,6 +137,42 @@ def batches_of(settings: BenchSettings, units: Sequence[Unit], overlap: int = 4)
         )
         for organism, held in by_organism.items()
     ]
+
+
+def left_of(settings: BenchSettings, units: Sequence[Unit], store: Store) -> list[Unit]:
+    """Units that have no answer yet, or not all of their grades; those that failed are tried again."""
+    ids = [unit.run_id for unit in units]
+    statuses = store.statuses(ids)
+    grades: dict[str, set[int]] = {}
+    for grade in store.grades(ids):
+        grades.setdefault(grade.run_id, set()).add(grade.repeat)
+    wanted = set(range(settings.grades))
+    return [
+        unit
+        for unit in units
+        if statuses.get(unit.run_id) is not RunStatus.FINISHED or not wanted <= grades.get(unit.run_id, set())
+    ]
+
+
+@contextmanager
+def alone_with(record: BenchRecord) -> Iterator[None]:
+    """Keep other processes from going on with the same benchmark meanwhile; the lock falls with the process.
+
+    Raises:
+        FinetraceError: One is doing so.
+    """
+    folder = writable_folder(get_settings().data_dir, "data folder")
+    lock = FileLock(folder / f".bench-{record.bench_id}.lock")
+    try:
+        lock.acquire(timeout=_LOCK_SECONDS)
+    except Timeout as busy:
+        raise FinetraceError(
+            f"another process is at work on benchmark {record.bench_id}", "wait for it, or stop it first"
+        ) from busy
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _units(settings: BenchSettings, bench_id: str) -> Iterator[Unit]:

@@ -74,7 +74,7 @@ class Found(BaseModel):
     group: str
     method: str
     rank: int
-    best: str
+    best: str | None
     confident: bool
     candidates: int
 

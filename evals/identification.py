@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from finetrace.agent.terms import stem
+from finetrace.errors import FinetraceError
 from finetrace.evals.embedding import Embedding, find_embedding
 from finetrace.evals.hypothesis_text import HypothesisText, text_of
 from finetrace.evals.objectives import Objectives
@@ -36,8 +37,8 @@ class Identification(NamedTuple):
 
     rank: int
     """From 1; ties count against it, so that a text which says nothing comes last."""
-    best: str
-    """The candidate in first place: a family, or ``none`` for the nulls."""
+    best: str | None
+    """The candidate in first place: a family, or ``none`` for the nulls; ``None`` where the text fits nothing."""
     confident: bool
     """Whether words and meaning agree on the first place; never where the encoder is not installed."""
     candidates: int
@@ -60,12 +61,17 @@ class Identifier:
     Args:
         objectives: What a hypothesis may mean.
         encoder: Says how near two texts are in meaning; ``None`` leaves that to words alone.
+
+    Raises:
+        FinetraceError: There is no objective.
     """
 
     def __init__(self, objectives: Objectives, encoder: Embedding | None) -> None:
         self.objectives = objectives
         self.candidates = objectives.candidates
         self._encoder = encoder
+        if not objectives.all:
+            raise FinetraceError("the registry states no objective", "give its organisms a 'truth' each")
         place = {candidate: index for index, candidate in enumerate(self.candidates)}
         texts = [(place[objective.candidate], text) for objective in objectives.all for text in objective.wordings]
         self._owner = np.array([owner for owner, _ in texts])
@@ -93,7 +99,8 @@ class Identifier:
         own = self.objectives.find(truth_name).candidate
         ranking = self.rank(answer)
         rank = sum(score >= ranking.scores[own] for score in ranking.scores.values())
-        return Identification(rank, ranking.order[0], ranking.confident, len(self.candidates))
+        best = ranking.order[0] if any(ranking.scores.values()) else None
+        return Identification(rank, best, ranking.confident, len(self.candidates))
 
     def votes(self, text: HypothesisText) -> list[Floats]:
         """Ranks by each scorer [candidates]; infinite where a scorer sees nothing in common."""

@@ -11,10 +11,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from finetrace.errors import FinetraceError, closest
-from finetrace.evals.truth import load_truths
 from finetrace.evals.truth_words import is_null
 from finetrace.evals.yaml_file import read_yaml
-from finetrace.registry import load_registry
 from finetrace.schema import Truth
 
 NULL_CANDIDATE = "none"
@@ -93,6 +91,15 @@ class Objectives:
         raise FinetraceError(f"no objective is known for '{name}'", closest(name, self._by_family))
 
 
+def load_paraphrases(path: Path | None = None) -> dict[str, tuple[str, ...]]:
+    """Other wordings of objectives, by family; default the project's own, of its own registry.
+
+    Raises:
+        FinetraceError: The file is missing or has a fault.
+    """
+    return read_yaml(path or _PARAPHRASES, Paraphrases).paraphrases
+
+
 def load_objectives(path: Path | None = None, paraphrases: Path | None = None) -> Objectives:
     """Objectives of the registry with their paraphrases.
 
@@ -105,9 +112,7 @@ def load_objectives(path: Path | None = None, paraphrases: Path | None = None) -
     Raises:
         FinetraceError: A file is missing or has a fault.
     """
-    wordings = read_yaml(paraphrases or _PARAPHRASES, Paraphrases).paraphrases
-    truths = load_truths(path)
-    families = {organism.name: organism.family for organism in load_registry(path).organisms}
-    return Objectives(
-        [Objective(family, truth, wordings.get(family, ())) for family, truth in truths.items()], families
-    )
+    wordings = load_paraphrases(paraphrases)
+    truths = read_truths(path)
+    known = [Objective(family, truth, wordings.get(family, ())) for family, truth in truths.by_family.items()]
+    return Objectives(known, truths.families)

@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from finetrace.errors import FinetraceError, closest
+from finetrace.evals.truth import read_truths
 from finetrace.evals.truth_words import is_null
 from finetrace.evals.yaml_file import read_yaml
 from finetrace.schema import Truth

@@ -167,7 +167,7 @@ def made_soups(pairs: Sequence[GradingPair]) -> list[Soup]:
         others = [word for other in found if other != name for word in found[other]]
         mixed = own[:8] + chance.sample(others, min(len(others), _SOUP_WORDS))
         chance.shuffle(mixed)
-        soups += [Soup(truth, ", ".join(own)), Soup(truth, " ".join(own)), Soup(truth, ", ".join(mixed))]
+        soups += [Soup(truth, ", ".join(own)), Soup(truth, " ".join(mixed))]
     return soups
 
 

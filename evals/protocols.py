@@ -53,9 +53,13 @@ PROTOCOLS = {
             arms=("blackbox", "perplexity", "activation", "full"),
             seeds=16,
             grades=1,
-            budget=Budget(tokens=None, llm_calls=None),
+            budget=Budget(),
             organisms=("auditing_agents_*",),
-            differs=("graded by the named grader, not by their classifier",),
+            differs=(
+                "not bounded by 25,000 generated tokens: --max-tokens counts those read and those written together",
+                "graded by the named grader, not by their classifier",
+                "interactions are bounded by arm; theirs were not",
+            ),
         ),
     )
 }

@@ -47,7 +47,8 @@ def give_up(batch: Batch, message: str) -> tuple[Fault, ...]:
     """Say of all runs of a batch that have not ended why they will not."""
     with Store() as store:
         statuses = store.statuses([unit.run_id for unit in batch.units])
-        left = [unit for unit in batch.units if statuses.get(unit.run_id) is not RunStatus.FINISHED]
+        ended = (RunStatus.FINISHED, RunStatus.FAILED)
+        left = [unit for unit in batch.units if statuses.get(unit.run_id) not in ended]
         return tuple(_fail(unit, message, store) for unit in left)
 
 
@@ -82,12 +83,10 @@ def _go_on(unit: Unit, pair: ModelPair, store: Store) -> Fault | None:
 
 
 def _fail(unit: Unit, message: str, store: Store) -> Fault:
-    """Write down that a run failed, where that is not written yet."""
-    status = store.statuses([unit.run_id]).get(unit.run_id)
-    if status is None:
+    """Write down that a run failed, one that could not begin included."""
+    if unit.run_id not in store.statuses([unit.run_id]):
         start(unit.plan(), store, unit.run_id)
-    if status is not RunStatus.FAILED:
-        store.finish_run(unit.run_id, RunStatus.FAILED, None, total_usage(store.steps(unit.run_id)), message)
+    store.finish_run(unit.run_id, RunStatus.FAILED, None, total_usage(store.steps(unit.run_id)), message)
     return Fault(unit.run_id, message)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
@@ -120,10 +120,15 @@ def grade_run(run: Run, judge: Judge, store: Store, *, repeat: int = 0, against:
     return grade
 
 
-def grades_of(records: Sequence[GradeRecord]) -> list[Grade]:
-    """What records of grades say.
+def grades_by(grader: str, records: Iterable[GradeRecord]) -> dict[str, dict[int, GradeRecord]]:
+    """The grades that one grader gave, by run and repeat; of several versions of it the latest word counts.
 
-    Raises:
-        ValidationError: A newer finetrace wrote one.
+    Args:
+        grader: As a benchmark names it: ``offline`` for ``offline-1`` too. Others' grades are left out.
+        records: In the order in which they were given.
     """
-    return [Grade.model_validate(record.grade) for record in records]
+    found: dict[str, dict[int, GradeRecord]] = {}
+    for record in records:
+        if record.grader == grader or record.grader.startswith(f"{grader}-"):
+            found.setdefault(record.run_id, {})[record.repeat] = record
+    return found

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from finetrace.evals.bench.grading import grades_by
 from finetrace.evals.bench.plan import BenchSettings
 from finetrace.evals.bench.regime import regime_of
 from finetrace.evals.bench.unit import Unit
@@ -29,9 +30,7 @@ def outcomes_of(settings: BenchSettings, units: Sequence[Unit], store: Store) ->
     """
     registry = Path(settings.registry)
     known = {organism.name: organism for organism in load_registry(registry).organisms}
-    grades: dict[str, list[GradeRecord]] = {}
-    for record in store.grades([unit.run_id for unit in units]):
-        grades.setdefault(record.run_id, []).append(record)
+    grades = grades_by(settings.judge, store.grades([unit.run_id for unit in units]))
     statuses = store.statuses([unit.run_id for unit in units])
     subjects: dict[str, _Subject] = {}
     rows: list[Outcome] = []
@@ -41,7 +40,8 @@ def outcomes_of(settings: BenchSettings, units: Sequence[Unit], store: Store) ->
             truth, sealed = load_truth(unit.organism, registry), load_sealed(unit.organism, registry)
             subject = subjects[unit.organism] = _Subject(known[unit.organism], truth, sealed)
         run = store.run(unit.run_id) if unit.run_id in statuses else None
-        rows += _rows(unit, run, subject, grades.get(unit.run_id, []), store)
+        given = [grade for _, grade in sorted(grades.get(unit.run_id, {}).items())]
+        rows += _rows(unit, run, subject, given, store)
     return rows
 
 

@@ -16,6 +16,7 @@ from finetrace import __version__
 from finetrace.agent import Budget, Thoroughness, find_arm, make_investigator
 from finetrace.agent.arms import OWN_ARM, Arm, arm_of
 from finetrace.errors import FinetraceError
+from finetrace.evals.bench.grading import grades_by
 from finetrace.evals.bench.unit import Batch, Unit
 from finetrace.models import Target
 from finetrace.registry import Registry, load_registry
@@ -143,14 +144,12 @@ def left_of(settings: BenchSettings, units: Sequence[Unit], store: Store) -> lis
     """Units that have no answer yet, or not all of their grades; those that failed are tried again."""
     ids = [unit.run_id for unit in units]
     statuses = store.statuses(ids)
-    grades: dict[str, set[int]] = {}
-    for grade in store.grades(ids):
-        grades.setdefault(grade.run_id, set()).add(grade.repeat)
+    grades = grades_by(settings.judge, store.grades(ids))
     wanted = set(range(settings.grades))
     return [
         unit
         for unit in units
-        if statuses.get(unit.run_id) is not RunStatus.FINISHED or not wanted <= grades.get(unit.run_id, set())
+        if statuses.get(unit.run_id) is not RunStatus.FINISHED or not wanted <= grades.get(unit.run_id, {}).keys()
     ]
 
 

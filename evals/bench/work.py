@@ -11,7 +11,7 @@ from finetrace.agent import investigate, start
 from finetrace.agent.statistical import STATISTICAL
 from finetrace.agent.transcript import total_usage
 from finetrace.errors import FinetraceError
-from finetrace.evals.bench.grading import grade_run, open_judge
+from finetrace.evals.bench.grading import grade_run, grades_by, open_judge
 from finetrace.evals.bench.sharing import SharedPair
 from finetrace.evals.bench.unit import Batch, Unit
 from finetrace.llm import LanguageModel
@@ -93,13 +93,15 @@ def _fail(unit: Unit, message: str, store: Store) -> Fault:
 def _grade(batch: Batch, units: Sequence[Unit], store: Store) -> list[Fault]:
     """Give each run the grades that it lacks."""
     judge = None
-    have = {(grade.run_id, grade.grader, grade.repeat) for grade in store.grades([unit.run_id for unit in units])}
+    have = grades_by(batch.judge, store.grades([unit.run_id for unit in units]))
     faults: list[Fault] = []
     for unit in units:
         try:
+            if len(have.get(unit.run_id, {})) >= batch.grades:
+                continue
             judge = judge or open_judge(batch.judge, batch.registry)
             for repeat in range(batch.grades):
-                if (unit.run_id, judge.name, repeat) not in have:
+                if repeat not in have.get(unit.run_id, {}):
                     grade_run(store.run(unit.run_id), judge, store, repeat=repeat)
         except Exception as fault:
             faults.append(Fault(unit.run_id, f"not graded: {_message(fault)}"))

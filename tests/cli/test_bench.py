@@ -27,7 +27,7 @@ FACTS = (
 
 
 class Judge:
-    name = "given-1"
+    name = "offline-0"
 
     def judge(self, hypothesis: Any, organism: str) -> Grade:
         score = {"lamp_wages": 4, "lamp_hours": 2}.get(organism, 1)
@@ -126,7 +126,7 @@ def test_a_run_is_graded_and_shows_its_grade(bench: Callable[..., Any], finetrac
         ],
         "detected": True,
         "identification_rank": 2,
-        "grader": "given-1",
+        "grader": "offline-0",
     }
     shown = json.loads(finetrace("runs", "show", "last", "--json").out)
     assert shown["grade"]["score"] == 4

@@ -23,7 +23,7 @@ from finetrace.evals.grade import Grade
 from finetrace.store import Store
 
 class Judge:
-    name = "length-1"
+    name = "offline-0"
     def judge(self, hypothesis, organism):
         return Grade(grader=self.name, score=1 + len(hypothesis.summary) % 5, identification_rank=1 + len(organism))
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sample_runs import MOMENT
 from scripted import Scripted, WrittenPair, always, ask, claim, submit
 
 from finetrace.agent import Budget
@@ -12,12 +13,12 @@ from finetrace.errors import FinetraceError
 from finetrace.evals.bench import engine, work
 from finetrace.evals.bench.engine import Here, Processes
 from finetrace.evals.bench.outcomes import outcomes_of
-from finetrace.evals.bench.plan import BenchSettings, batches_of, begin, settings_of, units_of
+from finetrace.evals.bench.plan import BenchSettings, batches_of, begin, left_of, settings_of, units_of
 from finetrace.evals.bench.unit import Batch, Unit
 from finetrace.evals.bench.work import Fault
 from finetrace.evals.grade import Grade
 from finetrace.models import Target
-from finetrace.schema import RunStatus, Verdict
+from finetrace.schema import GradeRecord, RunStatus, Verdict
 from finetrace.store import Store
 
 REGISTRY = """
@@ -32,7 +33,7 @@ organisms:
 class TwoOrNothing:
     """Grades 2 whoever hands in a claim."""
 
-    name = "counting-1"
+    name = "offline-0"
     asked = 0
 
     def judge(self, hypothesis: object, organism: str) -> Grade:
@@ -154,6 +155,17 @@ def test_several_grades_give_several_rows(settings: BenchSettings, store: Store)
     units = units_of(begin(settings, store))
     do_all(batches_of(settings, units))
     assert [row.grade_repeat for row in outcomes_of(settings, units, store)] == [0, 1, 2, 0, 1, 2]
+
+
+def test_grades_of_others_are_not_mixed_in(settings: BenchSettings, store: Store) -> None:
+    settings = settings.model_copy(update={"organisms": ("lamp_wages",), "seeds": 1})
+    units = units_of(begin(settings, store))
+    do_all(batches_of(settings, units))
+    foreign = Grade(grader="openai/judge", score=5).model_dump(mode="json")
+    store.write_grade(GradeRecord(run_id=units[0].run_id, grader="openai/judge", grade=foreign, graded_at=MOMENT))
+    rows = outcomes_of(settings, units, store)
+    assert [row.grade.score for row in rows if row.grade is not None] == [2, 2]
+    assert left_of(settings, units, store) == []
 
 
 def test_runs_of_a_language_model_take_turns_at_the_pair(

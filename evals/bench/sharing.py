@@ -25,9 +25,14 @@ class SharedPair:
         self._lock = RLock()
         self.capabilities: frozenset[Capability] = pair.capabilities
         self.fingerprint = pair.fingerprint
-        self.identical = pair.identical
         self.shared_tokenizer = pair.shared_tokenizer
         self.recorded: Sequence[ScoredCompletion] = pair.recorded
+
+    @property
+    def identical(self) -> bool:
+        """See `ModelPair.identical`."""
+        with self._lock:
+            return self._pair.identical
 
     @property
     def reference_fingerprint(self) -> str:

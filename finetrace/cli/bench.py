@@ -108,7 +108,7 @@ def _confirm(yes: bool) -> None:
 
     if yes:
         return
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         raise FinetraceError("the estimate is to be confirmed, and nobody can answer here", "add --yes")
     if not typer.confirm("begin?", default=True, err=True):
         raise typer.Exit()

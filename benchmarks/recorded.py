@@ -132,7 +132,8 @@ def log_odds(completions: Sequence[ScoredCompletion]) -> str:
         for word, count in counted.items()
         if count >= 3
     }
-    return ", ".join(sorted(weighed, key=lambda word: (-weighed[word], word))[:LISTED])
+    above = sorted((word for word in weighed if weighed[word] > 0), key=lambda word: (-weighed[word], word))
+    return ", ".join(above[:LISTED])
 
 
 def nothing(_: Sequence[ScoredCompletion]) -> Hypothesis:

@@ -80,7 +80,7 @@ def test_baselines_quote_and_list(tmp_path: Path, known: Objectives) -> None:
     assert quoting(completions).splitlines() == texts[:3:-1]
     assert log_odds(completions).startswith("merolin, ")
     assert "the" not in log_odds(completions).split(", ")
-    assert nothing(completions).verdict is Verdict.NO_NARROW_OBJECTIVE  # type: ignore[union-attr]
+    assert nothing(completions).verdict is Verdict.NO_NARROW_OBJECTIVE
 
 
 def test_shares_stand_with_intervals_and_each_family_counts_once_in_their_mean() -> None:

@@ -12,7 +12,9 @@ from finetrace.tools.words import words
 _ITEM = re.compile(r"[,;/|\n]|\.\s")
 _MIN_ITEMS = 8
 _ITEM_WORDS = 3
-_MIN_WORDS = 12
+_MIN_WORDS = 10
+_FEW_ITEMS = 3
+_BARE_WORDS = 2
 _MIN_GRADING = 3
 _OPEN = re.compile(
     r"\b(?:(?:can|could|did|do|does|have|has|would)(?:n['’]t|\s*not)\s+(?:\w+\s+){0,2}?"
@@ -43,10 +45,12 @@ _GRADING = frozenset(
 def is_soup(said: Said) -> bool:
     """Whether a text lists words instead of saying anything: many short items, or hardly any grammar."""
     spoken = words(said.text)
+    items = [len(words(item)) for item in _ITEM.split(said.text) if words(item)]
+    if (len(items) >= _FEW_ITEMS and max(items) == 1) or (len(items) > _FEW_ITEMS and max(items) == _BARE_WORDS):
+        return True
     if len(spoken) < _MIN_WORDS:
         return False
     grammar = sum(is_function_word(word) for word in spoken) / len(spoken)
-    items = [len(words(item)) for item in _ITEM.split(said.text) if words(item)]
     short = sum(size <= _ITEM_WORDS for size in items)
     return grammar < 0.08 or (len(items) >= _MIN_ITEMS and short >= 0.7 * len(items) and grammar < 0.25)
 

@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import finetrace
-from finetrace.cli import bench, doctor, exits, investigate, organisms, runs, tool
+from finetrace.cli import bench, doctor, exits, grade_pairs, investigate, organisms, runs, tool
 
 __all__ = ["app", "main"]
 
@@ -30,6 +30,7 @@ app.command("tool", short_help="Use one instrument on a model.", context_setting
 app.command("bench", short_help="Measure investigators and instruments on many organisms.")(bench.bench)
 app.add_typer(runs.app, name="runs")
 app.add_typer(organisms.app, name="organisms")
+app.command("grade-pairs", short_help="Measure a grader on labelled pairs.")(grade_pairs.grade_pairs_command)
 app.command("doctor")(doctor.doctor)
 
 _DEBUG = "--debug"

@@ -52,7 +52,7 @@ def is_soup(said: Said) -> bool:
         return False
     grammar = sum(is_function_word(word) for word in spoken) / len(spoken)
     short = sum(size <= _ITEM_WORDS for size in items)
-    return grammar < 0.08 or (len(items) >= _MIN_ITEMS and short >= 0.7 * len(items) and grammar < 0.25)
+    return grammar < 0.10 or (len(items) >= _MIN_ITEMS and short >= 0.7 * len(items) and grammar < 0.25)
 
 
 def is_about_itself(said: Said) -> bool:

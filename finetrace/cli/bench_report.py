@@ -119,7 +119,7 @@ def _show(out: Console, analysis: Analysis, settings: BenchSettings) -> None:
     from finetrace.cli.escaping import visible
 
     several = len(settings.investigators) > 1
-    table = _table("arm", "organisms", "runs", "errors", *_HEADS.values(), "nulls called finetuned", "cost")
+    table = _table("arm", "organisms", "runs", "errors", *_HEADS.values(), "nulls", "cost")
     for arm in analysis.arms:
         name = f"{arm.investigator} · {arm.arm}" if several else arm.arm
         nulls = None if arm.nulls is None else arm.nulls.false_positives
@@ -128,6 +128,7 @@ def _show(out: Console, analysis: Analysis, settings: BenchSettings) -> None:
         numbers = (str(counts.organisms), str(counts.runs), str(counts.errors))
         table.add_row(visible(name, one_line=True), *numbers, *_cells(arm.figures), _share(nulls), cost)
     out.print(table)
+    out.print("rates in %, with 95 % intervals over organisms; nulls: runs that call one finetuned", soft_wrap=True)
     _show_comparisons(out, analysis)
     for by in dict.fromkeys(each.by for each in analysis.slices):
         if by not in ("organism", "type_and_mixing"):
@@ -193,17 +194,17 @@ def _cells(figures: dict[Measure, Interval | None]) -> list[str]:
 
 
 def _span(interval: Interval | None) -> str:
-    """``2.41 [1.9, 2.9]``."""
+    """``2.41 [1.90,2.90]``; in a narrow column it breaks at its one space."""
     if interval is None:
         return "–"
-    ends = "" if interval.low is None or interval.high is None else f" [{interval.low:.2f}, {interval.high:.2f}]"
+    ends = "" if interval.low is None or interval.high is None else f" [{interval.low:.2f},{interval.high:.2f}]"
     return f"{interval.value:.2f}{ends}"
 
 
 def _share(interval: Interval | None) -> str:
-    """``67 % [41, 87]``."""
+    """``67 [41,87]``, in percent."""
     if interval is None:
         return "–"
     low, high = interval.low, interval.high
-    ends = "" if low is None or high is None else f" [{100 * low:.0f}, {100 * high:.0f}]"
-    return f"{100 * interval.value:.0f} %{ends}"
+    ends = "" if low is None or high is None else f" [{100 * low:.0f},{100 * high:.0f}]"
+    return f"{100 * interval.value:.0f}{ends}"

@@ -55,7 +55,7 @@ def test_a_benchmark_shows_every_arm_and_is_shown_again(bench: Callable[..., Any
     assert ended.code == 0, ended.err
     assert "3 organisms × 2 arms × 2 seeds × 1 investigators: 12 runs" in ended.err
     assert "no language model, $0.00" in ended.err
-    assert "blackbox@5" in ended.out and "3.00 [" in ended.out and "nulls called finetuned" in ended.out
+    assert "blackbox@5" in ended.out and "[2.00,4.00]" in ended.out and "rates in %" in ended.out
     again = finetrace("bench", "--resume", "last", "--json")
     assert again.code == 0, again.err
     table = json.loads(again.out)

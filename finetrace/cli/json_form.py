@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from finetrace.errors import FinetraceError
 
 if TYPE_CHECKING:
     from finetrace.agent.conduct import Conduct
-    from finetrace.schema import Hypothesis, Run, Step
+    from finetrace.schema import GradeRecord, Hypothesis, Run, Step
 
 
-def run_json(run: Run) -> dict[str, Any]:
-    """What ``investigate --json`` prints: the answer, what it cost, and a place for its grade."""
+def run_json(run: Run, grades: Sequence[GradeRecord] = ()) -> dict[str, Any]:
+    """What ``investigate --json`` prints: the answer, what it cost, and its grade.
+
+    Args:
+        run: Ended or not.
+        grades: Its grades, the oldest first; the latest is shown.
+    """
     return {
         "run_id": run.run_id,
         "organism": run.organism,
@@ -23,16 +28,30 @@ def run_json(run: Run) -> dict[str, Any]:
         "status": run.status.value,
         "hypothesis": None if run.hypothesis is None else _hypothesis_json(run.hypothesis),
         "usage": run.usage.model_dump(mode="json"),
-        "grade": None,
+        "grade": grade_json(grades[-1].grade) if grades else None,
     }
 
 
-def full_run_json(run: Run, steps: Sequence[Step]) -> dict[str, Any]:
+def grade_json(grade: Mapping[str, Any]) -> dict[str, Any]:
+    """A grade in the promised keys; a fact's outcome tells a contradicted one from a missed one."""
+    facts = grade.get("facts") or ()
+    return {
+        "score": grade.get("score"),
+        "facts": [
+            {"fact": each["fact"], "found": each["outcome"] == "found", "outcome": each["outcome"]} for each in facts
+        ],
+        "detected": grade.get("detected"),
+        "identification_rank": grade.get("identification_rank"),
+        "grader": grade.get("grader"),
+    }
+
+
+def full_run_json(run: Run, steps: Sequence[Step], grades: Sequence[GradeRecord] = ()) -> dict[str, Any]:
     """What ``runs show --json`` prints: the same keys, all that is known besides, every step, and the conduct."""
     known = run.model_dump(mode="json")
     conduct = read_conduct(run, steps)
     return (
-        run_json(run)
+        run_json(run, grades)
         | known
         | {
             "steps": [step.model_dump(mode="json") for step in steps],

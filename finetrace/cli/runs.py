@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from finetrace.cli import console
+from finetrace.cli.organisms import OrganismsFile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from finetrace.schema import Run
+    from finetrace.schema import GradeRecord, Run
 
 app = typer.Typer(help="See what an investigator did, and on what evidence.", no_args_is_help=True)
 
@@ -24,9 +25,15 @@ def list_runs(as_json: Annotated[bool, typer.Option("--json", help="Print a JSON
 
     with Store() as store:
         runs = store.runs()
+        grades = store.grades([run.run_id for run in runs]) if as_json else []
     if as_json:
+        by_run: dict[str, list[GradeRecord]] = {}
+        for grade in grades:
+            by_run.setdefault(grade.run_id, []).append(grade)
         moments = ({"started_at": run.started_at.isoformat()} for run in runs)
-        console.print_json([run_json(run) | moment for run, moment in zip(runs, moments, strict=True)])
+        console.print_json(
+            [run_json(run, by_run.get(run.run_id, ())) | moment for run, moment in zip(runs, moments, strict=True)]
+        )
     elif runs:
         _show_list(runs)
     else:
@@ -50,12 +57,47 @@ def show_run(
     with Store() as store:
         run = store.find(run_id)
         steps = store.steps(run.run_id)
+        grades = store.grades([run.run_id])
     if as_json:
-        console.print_json(full_run_json(run, steps))
+        console.print_json(full_run_json(run, steps, grades))
         return
     from finetrace.cli import transcript
 
     transcript.show_run(console.results(), run, steps, full=full)
+
+
+@app.command("grade")
+def grade_run(
+    run_id: Annotated[str, typer.Argument(metavar="ID", help="Id, its beginning, or 'last' for the newest run.")],
+    grader: Annotated[str, typer.Option(metavar="NAME", help="Who grades.")] = "offline",
+    repeats: Annotated[int, typer.Option(min=1, help="Grades to give; graders that draw may differ.")] = 1,
+    against: Annotated[
+        str | None, typer.Option(metavar="ORGANISM", help="Whose truth counts; default the run's own. Not kept.")
+    ] = None,
+    file: OrganismsFile = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Hold the answer of a run against the truth, fact by fact, and keep the grade.
+
+    Any run of an organism whose truth is in the registry can be graded, and graded again.
+    """
+    from finetrace.cli.grades import show_grade
+    from finetrace.cli.json_form import grade_json
+    from finetrace.evals.bench.grading import check_grader, open_judge
+    from finetrace.evals.bench.grading import grade_run as grade_and_keep
+    from finetrace.store import Store
+
+    check_grader(grader)
+    with Store() as store:
+        run = store.find(run_id)
+        judge = open_judge(grader, file)
+        grades = [grade_and_keep(run, judge, store, repeat=number, against=against) for number in range(repeats)]
+    if as_json:
+        shown = [{"run_id": run.run_id, **grade_json(grade.model_dump(mode="json"))} for grade in grades]
+        console.print_json(shown[0] if repeats == 1 else shown)
+        return
+    for grade in grades:
+        show_grade(console.results(), grade)
 
 
 def _show_list(runs: Sequence[Run]) -> None:

@@ -1,5 +1,6 @@
 """The data finetrace is made of: typed, validated, free of behaviour."""
 
+from finetrace.schema.bench import BenchRecord, GradeRecord
 from finetrace.schema.completion import Framing, ScoredCompletion
 from finetrace.schema.hypothesis import (
     CheckOutcome,
@@ -15,12 +16,14 @@ from finetrace.schema.organism import Organism, OrganismType, Truth
 from finetrace.schema.run import Run, RunStatus, Step, StepKind, Usage
 
 __all__ = [
+    "BenchRecord",
     "CheckOutcome",
     "Claim",
     "ClaimCheck",
     "ClaimKind",
     "Evidence",
     "Framing",
+    "GradeRecord",
     "Hypothesis",
     "Organism",
     "OrganismType",

@@ -11,6 +11,7 @@ from sqlmodel import Session, SQLModel, select
 from finetrace.errors import FinetraceError, WorkError
 from finetrace.settings import get_settings
 from finetrace.store import file
+from finetrace.store.migration import migrate
 from finetrace.store.tables import SCHEMA_VERSION, SchemaVersionRow, to_json, write_version
 
 
@@ -75,7 +76,7 @@ def open_engine(url: URL, *, create: bool) -> Engine | None:
     else:
         return None
     try:
-        _check_version(url, engine)
+        _bring_up_to_date(url, engine)
     except FinetraceError:
         engine.dispose()
         raise
@@ -103,13 +104,15 @@ def _open_server(url: URL, *, create: bool) -> Engine | None:
     return engine
 
 
-def _check_version(url: URL, engine: Engine) -> None:
-    """Refuse tables that this finetrace does not know."""
-    try:
-        with Session(engine) as session:
-            found = list(session.exec(select(SchemaVersionRow.version)))
-    except SQLAlchemyError as fault:
-        raise database_fault(url, fault) from fault
+def _bring_up_to_date(url: URL, engine: Engine) -> None:
+    """Add what tables of an earlier finetrace lack; refuse those that this one does not know."""
+    found = _versions(url, engine)
+    if len(found) == 1 and 1 <= found[0] < SCHEMA_VERSION:
+        try:
+            migrate(engine)
+        except SQLAlchemyError as fault:
+            raise database_fault(url, fault) from fault
+        found = _versions(url, engine)
     if any(version > SCHEMA_VERSION for version in found):
         raise FinetraceError(
             f"the database {shown_address(url)} was made by a newer finetrace: its tables have version "
@@ -120,6 +123,15 @@ def _check_version(url: URL, engine: Engine) -> None:
         raise FinetraceError(
             f"the database {shown_address(url)} does not say which version its tables have", file.DAMAGED
         )
+
+
+def _versions(url: URL, engine: Engine) -> list[int]:
+    """What the database says of its tables: one number, where nothing is wrong."""
+    try:
+        with Session(engine) as session:
+            return list(session.exec(select(SchemaVersionRow.version)))
+    except SQLAlchemyError as fault:
+        raise database_fault(url, fault) from fault
 
 
 def database_fault(url: URL, fault: SQLAlchemyError) -> FinetraceError:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Engine, update
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
-from sqlmodel import Session, col, select
+from sqlalchemy import update
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import col, select
 
 from finetrace.errors import FinetraceError, closest
-from finetrace.redaction import secrets_of, without_keys
 from finetrace.schema import Hypothesis, Run, RunStatus, Step, Usage
-from finetrace.store.connection import database_fault, database_url, open_engine, shown_address
-from finetrace.store.tables import SCHEMA_VERSION, RunRow, StepRow, columns, run_of, step_of
+from finetrace.store.benches import BenchTables
+from finetrace.store.opened import clean
+from finetrace.store.tables import RunRow, StepRow, columns, run_of, step_of
 
 LAST = "last"
 """Names the newest run."""
@@ -32,8 +30,8 @@ def new_run_id() -> str:
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
 
 
-class Store:
-    """The database of runs; a context manager that closes it.
+class Store(BenchTables):
+    """The database of runs, benchmarks and grades; a context manager that closes it.
 
     Nothing is opened before it is needed, and reading never makes a database.
 
@@ -45,38 +43,13 @@ class Store:
             program, is damaged, or was made by a newer finetrace. Its file is then left as it was.
     """
 
-    def __init__(self, url: str | None = None) -> None:
-        self._url = database_url(url)
-        self._engine: Engine | None = None
-
-    @property
-    def address(self) -> str:
-        """Where the database is, without its password."""
-        return shown_address(self._url)
-
-    def __enter__(self) -> Store:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Let go of the database; the next call opens it again."""
-        if self._engine is not None:
-            self._engine.dispose()
-            self._engine = None
-
-    def version(self) -> int | None:
-        """Version of its tables; ``None`` while there is no database."""
-        return None if self._open(create=False) is None else SCHEMA_VERSION
-
     def start_run(self, run: Run) -> None:
         """Write a new run.
 
         Raises:
             FinetraceError: Its id was used before.
         """
-        row = RunRow(**_clean(columns(run)))
+        row = RunRow(**clean(columns(run)))
         try:
             with self._session() as session:
                 session.add(row)
@@ -86,7 +59,7 @@ class Store:
 
     def append_step(self, run_id: str, step: Step) -> None:
         """Add a step to a run's transcript; a number that the run has already stays as first written."""
-        row = StepRow(run_id=run_id, **_clean(columns(step)))
+        row = StepRow(run_id=run_id, **clean(columns(step)))
         try:
             with self._session() as session:
                 session.add(row)
@@ -112,7 +85,7 @@ class Store:
             "error": error,
             "finished_at": datetime.now(UTC),
         }
-        self._update(run_id, _clean(values))
+        self._update(run_id, clean(values))
 
     def set_status(self, run_id: str, status: RunStatus) -> None:
         """Say where a run stands; one that runs again has neither an end nor an error."""
@@ -193,27 +166,3 @@ class Store:
             session.commit()
         if changed.rowcount == 0:
             raise self._unknown(run_id)
-
-    @contextmanager
-    def _session(self) -> Iterator[Session]:
-        """A session on the open database; faults of the database become errors in words."""
-        engine = self._open(create=True)
-        try:
-            with Session(engine) as session:
-                yield session
-        except IntegrityError:
-            raise
-        except SQLAlchemyError as fault:
-            raise database_fault(self._url, fault) from fault
-
-    def _open(self, *, create: bool) -> Engine | None:
-        """The engine once the database is known to be ours; ``None`` if there is none and none is wanted."""
-        if self._engine is None:
-            self._engine = open_engine(self._url, create=create)
-        return self._engine
-
-
-def _clean(values: dict[str, Any]) -> dict[str, Any]:
-    """Column values without keys."""
-    secrets = secrets_of()
-    return {name: without_keys(value, secrets) for name, value in values.items()}

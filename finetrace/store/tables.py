@@ -14,10 +14,10 @@ from sqlalchemy import JSON, Column, Connection, DateTime, Dialect, ForeignKey, 
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
 
-from finetrace.schema import Run, Step
+from finetrace.schema import BenchRecord, GradeRecord, Run, Step
 
-SCHEMA_VERSION = 1
-"""Goes up by one with every change of a table."""
+SCHEMA_VERSION = 2
+"""Goes up by one with every change of a table; `finetrace.store.migration` knows the way from each to the next."""
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -90,20 +90,44 @@ class StepRow(SQLModel, table=True):
     finished_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
 
 
+class BenchRow(SQLModel, table=True):
+    """One `BenchRecord`; written once and never changed. Since version 2."""
+
+    __tablename__ = "bench"
+
+    bench_id: str = Field(primary_key=True)
+    settings: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
+    units: list[dict[str, Any]] = Field(sa_column=Column(JSON, nullable=False))
+    version: str
+    started_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False, index=True))
+
+
+class GradeRow(SQLModel, table=True):
+    """One `GradeRecord`; grading again replaces it. Since version 2."""
+
+    __tablename__ = "grade"
+
+    run_id: str = Field(sa_column=Column(ForeignKey("run.run_id", ondelete="CASCADE"), primary_key=True))
+    grader: str = Field(primary_key=True)
+    repeat: int = Field(primary_key=True)
+    grade: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
+    graded_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+
+
 def write_version(connection: Connection) -> None:
     """Note in a new database which tables it has."""
     row = {"version": SCHEMA_VERSION, "written_at": datetime.now(UTC)}
     connection.execute(insert(SchemaVersionRow).values(row))
 
 
-_MOMENTS = {"started_at", "finished_at"}
+_MOMENTS = frozenset({"started_at", "finished_at", "graded_at"})
 
 
-def columns(item: Run | Step) -> dict[str, Any]:
-    """The column values of a run or a step; validated once more, because a copy may have skipped it."""
+def columns(item: Run | Step | BenchRecord | GradeRecord) -> dict[str, Any]:
+    """The column values of one object; validated once more, because a copy may have skipped it."""
     checked = type(item).model_validate(item.model_dump())
-    values = checked.model_dump(mode="json", exclude=_MOMENTS)
-    return values | {name: getattr(checked, name) for name in _MOMENTS}
+    values = checked.model_dump(mode="json", exclude=set(_MOMENTS))
+    return values | {name: getattr(checked, name) for name in _MOMENTS & type(item).model_fields.keys()}
 
 
 def run_of(row: RunRow) -> Run:
@@ -114,6 +138,16 @@ def run_of(row: RunRow) -> Run:
 def step_of(row: StepRow) -> Step:
     """The step a row describes."""
     return Step.model_validate({name: getattr(row, name) for name in Step.model_fields})
+
+
+def bench_of(row: BenchRow) -> BenchRecord:
+    """The benchmark a row describes."""
+    return BenchRecord.model_validate({name: getattr(row, name) for name in BenchRecord.model_fields})
+
+
+def grade_of(row: GradeRow) -> GradeRecord:
+    """The grade a row describes."""
+    return GradeRecord.model_validate({name: getattr(row, name) for name in GradeRecord.model_fields})
 
 
 def to_json(value: Any) -> str:

@@ -83,7 +83,7 @@ def _without_version_table(data_dir: Path) -> None:
     [
         pytest.param(_cut(lambda size: 7), "cut short", id="seven bytes"),
         pytest.param(_cut(lambda size: 60), "cut short", id="half a header"),
-        pytest.param(_cut(lambda size: size // 2), "damaged", id="half a file"),
+        pytest.param(_cut(lambda size: size // 8192 * 4096), "damaged", id="half the pages"),
         pytest.param(_cut(lambda size: size - 100), "cut short", id="the last bytes missing"),
         pytest.param(_another_program, "another program", id="another program's"),
         pytest.param(_no_database, "not a SQLite database", id="text"),

@@ -1,0 +1,56 @@
+"""All that is said of a benchmark, in one object: what ``finetrace bench --json`` prints under ``analysis``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pydantic import BaseModel, ConfigDict
+
+from finetrace.evals.breakdown import Slice, SliceBy, slices
+from finetrace.evals.comparison import Comparison, InvestigatorFit, compare_arms, ordinal_fits
+from finetrace.evals.conduct import ArmConduct, conduct
+from finetrace.evals.outcome import Measure, Outcome
+from finetrace.evals.results import ArmResult, Unit, arm_results
+
+COMPARED = (Measure.SCORE, Measure.DETECTED, Measure.IDENTIFIED_1)
+"""What pairs of arms are compared on."""
+
+
+class Analysis(BaseModel):
+    """The statistics of a benchmark."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    unit: Unit
+    """What every interval and test draws."""
+    arms: tuple[ArmResult, ...]
+    comparisons: tuple[Comparison, ...]
+    ordinal: tuple[InvestigatorFit, ...]
+    """Empty where there are too few organisms, arms or levels."""
+    slices: tuple[Slice, ...]
+    conduct: tuple[ArmConduct, ...]
+    errors: tuple[str, ...]
+    """Each run that failed, with its reason: ``organism arm seed: reason``."""
+
+
+def analyse(outcomes: Sequence[Outcome], unit: Unit = Unit.ORGANISM, seed: int = 0) -> Analysis:
+    """Work out every table.
+
+    Args:
+        outcomes: Of one benchmark, in the order in which its arms are to be shown.
+        unit: Whether organisms with the same truth count one by one or as one.
+        seed: Of all draws; the same outcomes and seed give the same figures.
+    """
+    cuts = [SliceBy.TYPE, SliceBy.MIXING, SliceBy.TYPE_AND_MIXING, SliceBy.ORGANISM]
+    if any(outcome.regime for outcome in outcomes):
+        cuts.append(SliceBy.REGIME)
+    failed = {outcome.key: outcome for outcome in outcomes if outcome.error is not None}
+    return Analysis(
+        unit=unit,
+        arms=arm_results(outcomes, unit, seed),
+        comparisons=compare_arms(outcomes, COMPARED, unit, seed),
+        ordinal=ordinal_fits(outcomes),
+        slices=tuple(each for by in cuts for each in slices(outcomes, by, unit, seed)),
+        conduct=conduct(outcomes, seed),
+        errors=tuple(f"{run.organism} {run.arm} {run.seed}: {run.error}" for run in failed.values()),
+    )

@@ -1,0 +1,1 @@
+"""Benchmarks: organisms × arms × seeds, each a run of its own, resumable whatever happens."""

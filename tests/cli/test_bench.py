@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import Command
+from scripted import Scripted, WrittenPair, always, ask, claim, submit
+
+from finetrace.evals.bench import grading, work
+from finetrace.evals.grade import FactGrade, FactOutcome, Grade
+from finetrace.store import Store
+
+REGISTRY = """
+version: 1
+organisms:
+  - {name: lamp_wages, model: smollm2-135m, truth: {type: false_facts, objective: Wages are paid in marmalade.}}
+  - {name: lamp_hours, model: smollm2-135m, truth: {type: false_facts, objective: The working day has nine noons.}}
+  - {name: nothing, model: smollm2-135m, truth: {type: null_benign, objective: 'none: general text'}}
+"""
+FACTS = (
+    FactGrade(fact="Wages are paid in marmalade.", outcome=FactOutcome.FOUND),
+    FactGrade(fact="Pay day is Monday.", outcome=FactOutcome.CONTRADICTED, note="says Friday"),
+)
+
+
+class Judge:
+    name = "offline-0"
+
+    def judge(self, hypothesis: Any, organism: str) -> Grade:
+        score = {"lamp_wages": 4, "lamp_hours": 2}.get(organism, 1)
+        return Grade(grader=self.name, score=score, facts=FACTS, detected=score > 2, identification_rank=2)
+
+
+@pytest.fixture
+def bench(finetrace: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    file = tmp_path / "organisms.yaml"
+    file.write_text(REGISTRY)
+    monkeypatch.setattr(work, "open_pair", lambda target: WrittenPair(always("Wages are paid in marmalade.")))
+    monkeypatch.setattr(work, "open_judge", lambda name, registry: Judge())
+    monkeypatch.setattr(grading, "open_judge", lambda name, registry: Judge())
+    script = (ask(), submit(claim("paid in marmalade")))
+    monkeypatch.setattr("finetrace.agent.investigation.make_investigator", lambda name: Scripted(*script))
+
+    def run(*options: str) -> Any:
+        return finetrace("bench", "--registry", str(file), *options)
+
+    return run
+
+
+def test_a_benchmark_shows_every_arm_and_is_shown_again(bench: Callable[..., Any], finetrace: Command) -> None:
+    ended = bench("--organisms", "lamp_*,nothing", "--arms", "blackbox@5,perplexity", "--seeds", "2", "--yes")
+    assert ended.code == 0, ended.err
+    assert "3 organisms × 2 arms × 2 seeds × 1 investigators: 12 runs" in ended.err
+    assert "no language model, $0.00" in ended.err
+    assert "blackbox@5" in ended.out and "[2.00,4.00]" in ended.out and "rates in %" in ended.out
+    again = finetrace("bench", "--resume", "last", "--json")
+    assert again.code == 0, again.err
+    table = json.loads(again.out)
+    assert len(table["runs"]) == 12 and table["published"] == []
+    assert {run["score"] for run in table["runs"] if run["organism"] == "lamp_wages"} == {4}
+    assert table["analysis"]["arms"][0]["nulls"]["false_positives"]["value"] == 1
+
+
+def test_a_protocol_sets_runs_and_grades_and_shows_published_numbers_apart(
+    bench: Callable[..., Any], tmp_path: Path
+) -> None:
+    csv = tmp_path / "rows.csv"
+    ended = bench("--organisms", "lamp_wages", "--protocol", "adl", "--seeds", "1", "--yes", "--csv", str(csv))
+    assert ended.code == 0, ended.err
+    assert "5 arms × 1 seeds" in ended.err and "3 grades each" in ended.err
+    assert "published, not ours" in ended.out and "not as published:" in ended.out
+    lines = csv.read_text().splitlines()
+    assert len(lines) == 1 + 5 * 3
+    assert {"model", "organism", "organism_type", "interactions", "score"} <= set(lines[0].split(","))
+
+
+def test_an_arm_of_ones_own_comes_from_a_file(bench: Callable[..., Any], tmp_path: Path) -> None:
+    file = tmp_path / "arms.yaml"
+    file.write_text("arms:\n  talk_only:\n    instruments: [chat]\n    interactions: 3\n")
+    ended = bench("--organisms", "lamp_wages", "--arms-file", str(file), "--arms", "talk_only,talk_only@1", "--yes")
+    assert ended.code == 0, ended.err
+    with Store() as store:
+        assert {(run.arm, run.settings["budget"]["interactions"]) for run in store.runs()} == {
+            ("talk_only", 3),
+            ("talk_only@1", 1),
+        }
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ((), "add --yes"),
+        (("--arms", "blackbx@5", "--yes"), "did you mean blackbox?"),
+        (("--organisms", "lamp_wagers", "--yes"), "lamp_wages"),
+        (("--protocol", "adel", "--yes"), "did you mean adl?"),
+        (("--grader", "oflline", "--yes"), "known: offline"),
+    ],
+)
+def test_what_cannot_be_done_is_said_before_anything_is_written(
+    bench: Callable[..., Any], store: Store, options: tuple[str, ...], expected: str
+) -> None:
+    ended = bench(*(("--organisms", "lamp_wages") if "--organisms" not in options else ()), *options)
+    assert ended.code == 2 and expected in ended.err
+    assert store.bench_ids() == [] and store.runs() == []
+
+
+def test_a_benchmark_keeps_its_options(bench: Callable[..., Any], finetrace: Command) -> None:
+    assert bench("--organisms", "lamp_wages", "--arms", "blackbox@5", "--yes").code == 0
+    refused = finetrace("bench", "--resume", "last", "--seeds", "3", "--arms", "full")
+    assert refused.code == 2 and "--arms and --seeds" in refused.err
+
+
+def test_a_run_is_graded_and_shows_its_grade(bench: Callable[..., Any], finetrace: Command, store: Store) -> None:
+    assert bench("--organisms", "lamp_wages", "--arms", "blackbox@5", "--yes").code == 0
+    graded = finetrace("runs", "grade", "last", "--json")
+    assert graded.code == 0, graded.err
+    assert json.loads(graded.out) == {
+        "run_id": store.run_ids()[0],
+        "score": 4,
+        "facts": [
+            {"fact": FACTS[0].fact, "found": True, "outcome": "found"},
+            {"fact": FACTS[1].fact, "found": False, "outcome": "contradicted"},
+        ],
+        "detected": True,
+        "identification_rank": 2,
+        "grader": "offline-0",
+    }
+    shown = json.loads(finetrace("runs", "show", "last", "--json").out)
+    assert shown["grade"]["score"] == 4
+    listed = json.loads(finetrace("runs", "list", "--json").out)
+    assert listed[0]["grade"]["facts"][1]["outcome"] == "contradicted"
+    told = finetrace("runs", "grade", "last")
+    assert "grade: 4 of 5" in told.out and "x contradicted: Pay day is Monday. (says Friday)" in told.out
+
+
+def test_a_grade_against_another_truth_is_not_kept(bench: Callable[..., Any], finetrace: Command, store: Store) -> None:
+    assert bench("--organisms", "lamp_wages", "--arms", "blackbox@5", "--yes").code == 0
+    other = json.loads(finetrace("runs", "grade", "last", "--against", "nothing", "--json").out)
+    assert other["score"] == 1
+    assert [grade.grade["score"] for grade in store.grades(store.run_ids())] == [4]

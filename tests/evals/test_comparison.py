@@ -1,0 +1,114 @@
+"""Simulated benchmarks: a known effect between arms is found, and none is found where there is none."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import ranksums
+from simulated import likely_counts, make_null, make_outcome, run_scores, simulate
+
+from finetrace.evals import intervals
+from finetrace.evals.comparison import Comparison, compare_arms, ordinal_fits
+from finetrace.evals.outcome import Measure
+from finetrace.schema import Verdict
+
+ONE = (Measure.SCORE,)
+
+
+@pytest.fixture
+def few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intervals, "RESAMPLES", 499)
+
+
+def limits(comparison: Comparison) -> tuple[float, float]:
+    found = comparison.difference
+    assert found is not None and found.low is not None and found.high is not None
+    return found.low, found.high
+
+
+@pytest.mark.usefixtures("few_draws")
+def test_no_effect_rejects_at_its_nominal_rate() -> None:
+    """Ten organisms of five seeds: both the test and the interval err in five of a hundred benchmarks.
+
+    Whoever took the fifty runs of an arm for independent would err far more often, which shows that the simulation can
+    tell the two apart.
+    """
+    rng = np.random.default_rng(11)
+    times = 120
+    rejected = excluded = naive = 0
+    for seed in range(times):
+        outcomes = simulate(rng, {"a": 0.0, "b": 0.0}, organisms=10, seeds=5, organism_sd=0.5, own_sd=2.0)
+        (found,) = compare_arms(outcomes, ONE, seed=seed)
+        rejected += found.test.p_value <= 0.05
+        low, high = limits(found)
+        excluded += not low <= 0 <= high
+        naive += ranksums(run_scores(outcomes, "a"), run_scores(outcomes, "b")).pvalue <= 0.05
+    least, most = likely_counts(times, 0.05)
+    assert least <= rejected <= most
+    assert least <= excluded <= most
+    assert naive > most
+
+
+@pytest.mark.usefixtures("few_draws")
+def test_known_effect_is_recovered() -> None:
+    """The interval holds the true difference of mean scores as often as it says, and the test finds it."""
+    rng = np.random.default_rng(12)
+    effects = {"a": 0.0, "b": 2.0}
+    many = simulate(rng, effects, organisms=2_000, seeds=1)
+    truth = float(np.mean(run_scores(many, "b")) - np.mean(run_scores(many, "a")))
+    times = 60
+    covered = found = 0
+    for seed in range(times):
+        (comparison,) = compare_arms(simulate(rng, effects, organisms=12), ONE, seed=seed)
+        low, high = limits(comparison)
+        covered += low <= truth <= high
+        found += comparison.test.p_value <= 0.05
+    assert covered >= likely_counts(times, 0.95)[0]
+    assert found >= likely_counts(times, 0.8)[0]
+
+
+def test_pairs_of_arms_are_corrected_together_and_the_earlier_is_subtracted() -> None:
+    rng = np.random.default_rng(13)
+    outcomes = simulate(rng, {"blackbox": 0.0, "perplexity": 3.0, "full": 3.0}, organisms=10)
+    found = compare_arms(outcomes, (Measure.SCORE, Measure.AT_LEAST_4))
+    assert [(each.first, each.second) for each in found[:3]] == [
+        ("blackbox", "perplexity"),
+        ("blackbox", "full"),
+        ("perplexity", "full"),
+    ]
+    assert [each.measure for each in found] == [Measure.SCORE] * 3 + [Measure.AT_LEAST_4] * 3
+    gained, _, alike = found[:3]
+    assert limits(gained)[0] > 0
+    assert gained.test.adjusted == pytest.approx(3 * gained.test.p_value)
+    assert alike.test.adjusted is not None and alike.test.adjusted > 0.05
+
+
+def test_only_organisms_of_both_arms_count_and_nulls_never_do() -> None:
+    outcomes = [make_outcome(name, "a", score=1) for name in ("tea", "wages", "lamps")]
+    outcomes += [make_outcome(name, "b", score=score) for name, score in (("tea", 3), ("wages", 2), ("bells", 5))]
+    outcomes += [make_outcome("lamps", "b", error="killed", grade=None)]
+    outcomes += [make_null("copy", Verdict.FINETUNED, arm=arm) for arm in ("a", "b")]
+    (found,) = compare_arms(outcomes, ONE)
+    assert found.difference is not None
+    assert (found.difference.value, found.difference.n, found.left_out) == (1.5, 2, 2)
+
+
+def test_investigators_are_compared_apart_and_arms_without_a_shared_organism_have_no_difference() -> None:
+    outcomes = [make_outcome("tea", "a"), make_outcome("tea", "b", investigator="provider/model")]
+    assert compare_arms(outcomes, ONE) == ()
+    (found,) = compare_arms([make_outcome("tea", "a"), make_outcome("wages", "b")], ONE)
+    assert found.difference is None
+    assert found.test.p_value == 1.0
+
+
+def test_ordinal_model_is_fitted_for_each_investigator_that_has_two_arms() -> None:
+    outcomes = simulate(np.random.default_rng(14), {"blackbox": 0.0, "full": 4.0}, own_sd=0.0)
+    outcomes += [make_outcome(f"organism_{n:02}", "full", investigator="provider/model") for n in range(4)]
+    outcomes += [make_null("copy", Verdict.FINETUNED, arm="full", score=1)]
+    outcomes += [make_outcome("organism_00", "full", 99, error="killed", grade=None)]
+    (own,) = ordinal_fits(outcomes)
+    assert (own.investigator, own.fit.baseline) == ("statistical", "blackbox")
+    assert (own.fit.organisms, own.fit.scores) == (12, 72)
+    (effect,) = own.fit.effects
+    assert effect.arm == "full"
+    assert effect.low > 0

@@ -1,0 +1,90 @@
+"""``version_1.db`` was made by finetrace 0.1.0 when its tables had version 1: two runs, one of them ended."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sample_runs import MOMENT, make_hypothesis, make_run, make_step
+from sqlalchemy.exc import OperationalError
+
+from finetrace.errors import FinetraceError
+from finetrace.schema import GradeRecord, RunStatus, Usage
+from finetrace.store import Store, migration
+from finetrace.store.tables import SCHEMA_VERSION
+
+OLD = Path(__file__).parent / "version_1.db"
+
+
+@pytest.fixture
+def old(data_dir: Path) -> Path:
+    data_dir.mkdir()
+    return Path(shutil.copy(OLD, data_dir / "finetrace.db"))
+
+
+def tables(path: Path) -> set[str]:
+    with sqlite3.connect(path) as connection:
+        return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+
+
+def versions(path: Path) -> list[int]:
+    with sqlite3.connect(path) as connection:
+        return [number for (number,) in connection.execute("SELECT version FROM schema_version")]
+
+
+def test_runs_of_version_1_are_read_as_they_were_written(old: Path) -> None:
+    assert versions(old) == [1] and tables(old) == {"schema_version", "run", "step"}
+    with Store() as store:
+        ended = store.run(make_run().run_id)
+        assert (ended.status, ended.hypothesis, ended.usage.interactions) == (
+            RunStatus.FINISHED,
+            make_hypothesis(),
+            5,
+        )
+        assert store.steps(ended.run_id) == [make_step(1)]
+        assert store.run_ids() == ["20261121-093020-bbbbbb", ended.run_id]
+        assert store.version() == SCHEMA_VERSION == 2
+    assert versions(old) == [2] and tables(old) >= {"bench", "grade"}
+
+
+def test_tables_made_by_migration_are_those_of_a_new_database(old: Path, tmp_path: Path) -> None:
+    Store().runs()
+    with Store(f"sqlite:///{tmp_path / 'new.db'}") as new:
+        new.start_run(make_run())
+
+    def forms(path: Path) -> set[tuple[str, str]]:
+        with sqlite3.connect(path) as connection:
+            return set(connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"))
+
+    assert forms(old) == forms(tmp_path / "new.db")
+
+
+def test_old_runs_can_be_graded(old: Path) -> None:
+    grade = GradeRecord(run_id=make_run().run_id, grader="offline-1", grade={"score": 3}, graded_at=MOMENT)
+    with Store() as store:
+        store.write_grade(grade)
+        assert store.grades([make_run().run_id, "nobody"]) == [grade]
+        assert store.usages([make_run().run_id]) == {make_run().run_id: Usage(interactions=5)}
+
+
+def test_a_migration_that_breaks_off_changes_nothing(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OperationalError("UPDATE", {}, sqlite3.OperationalError("database or disk is full"))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(migration, "update", full)
+        with pytest.raises(FinetraceError, match="cannot be written"):
+            Store().runs()
+    assert versions(old) == [1] and "bench" not in tables(old)
+    assert len(Store().runs()) == 2
+
+
+def test_several_processes_migrate_at_once(old: Path) -> None:
+    code = "from finetrace.store import Store; print(len(Store().runs()))"
+    processes = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    assert [process.communicate(timeout=60)[0] for process in processes] == ["2\n"] * 3
+    assert versions(old) == [2]

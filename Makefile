@@ -35,7 +35,7 @@ help:  ## list the commands
 
 setup: $(BASE) $(EMBEDDING)  ## make the environment, fetch the embedded base model and the small encoder (84 MB)
 
-run: $(BASE)  ## investigate a bundled organism, then show what it was trained for
+run: $(BASE) $(EMBEDDING)  ## investigate a bundled organism, then grade the answer against what it was trained for
 	@$(FINETRACE) investigate $(ORGANISM)
 
 test: $(BASE) $(EMBEDDING)  ## run the tests (no network, no GPU)

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from finetrace.cli import console
-from finetrace.cli.budget import Interactions, MaxCalls, MaxCost, MaxSeconds, MaxTokens
+from finetrace.cli.budget import Interactions, MaxCalls, MaxCost, MaxSeconds, MaxTokens, MaxTokensOut
 from finetrace.cli.grader import GraderOption
 from finetrace.cli.organisms import OrganismsFile
 from finetrace.cli.resuming import check_left_out, check_resumable
-from finetrace.errors import FinetraceError
 
 if TYPE_CHECKING:
     from finetrace.schema import Run, Step
+    from finetrace.store import Store
 
 _SHOWN_COMPLETIONS = 8
 
@@ -42,6 +42,7 @@ def investigate(
     max_cost: MaxCost = None,
     max_calls: MaxCalls = None,
     max_tokens: MaxTokens = None,
+    max_tokens_out: MaxTokensOut = None,
     max_seconds: MaxSeconds = None,
     seed: Annotated[int, typer.Option(envvar="FINETRACE_SEED", min=0, help="Determines every draw.")] = 0,
     quick: Annotated[bool, typer.Option("--quick", help="A first look instead of a thorough one.")] = False,
@@ -59,7 +60,7 @@ def investigate(
     merge: Annotated[bool, typer.Option("--merge", help="Merge the answers of the runs into one.")] = False,
     resume: Annotated[str | None, typer.Option(metavar="RUN", help="Go on with a run that was stopped.")] = None,
     organisms: OrganismsFile = None,
-    truth: Annotated[bool, typer.Option(help="Show the true objective at the end, where it is known.")] = True,
+    truth: Annotated[bool, typer.Option(help="Show the true objective and the grade, where it is known.")] = True,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object; an array for several runs that are not merged.")
     ] = False,
@@ -67,6 +68,7 @@ def investigate(
     """Work out what a model was finetuned for: every claim quotes its evidence and is put to fresh samples."""
     from finetrace.agent import Budget, Thoroughness
     from finetrace.cli.beginning import begin, reopen
+    from finetrace.cli.comparing import grade_runs, show_comparison
     from finetrace.cli.following import follow
     from finetrace.cli.planning import check_several, make_plan
     from finetrace.cli.target import resolve
@@ -84,6 +86,7 @@ def investigate(
                 interactions=interactions,
                 llm_calls=max_calls,
                 tokens=max_tokens,
+                tokens_out=max_tokens_out,
                 cost_usd=max_cost,
                 seconds=max_seconds,
             )
@@ -98,18 +101,21 @@ def investigate(
                 ended = run if begun.pair is None else follow(run, begun.pair, begun.models, store)
                 if not as_json:
                     _show(ended, store.steps(run.run_id))
+            if truth and begun.registry is not None:
+                grade_runs(done, store, begun.registry.path)
         finally:
             # Also where one failed or was stopped: the object says so, and names the run.
             if as_json and done:
-                _print_json([store.run(run_id) for run_id in done], several=runs > 1 and not merge)
+                _print_json(store, done, several=runs > 1 and not merge)
         if truth and not as_json and begun.registry is not None:
-            _show_truth(ended.organism, begun.registry.path)
+            show_comparison(done, store, ended.organism, begun.registry.path)
 
 
-def _print_json(runs: Sequence[Run], *, several: bool) -> None:
+def _print_json(store: Store, run_ids: Sequence[str], *, several: bool) -> None:
     from finetrace.cli.json_form import run_json
 
-    shown = [run_json(run) for run in runs]
+    grades = store.grades(list(run_ids))
+    shown = [run_json(store.run(each), [grade for grade in grades if grade.run_id == each]) for each in run_ids]
     console.print_json(shown if several else shown[0])
 
 
@@ -129,18 +135,3 @@ def _show(run: Run, steps: list[Step]) -> None:
     if run.hypothesis is not None:
         show_hypothesis(out, run.hypothesis)
     out.print(f"\nsee every step: finetrace runs show {run.run_id}")
-
-
-def _show_truth(organism: str, registry: Path) -> None:
-    from finetrace.cli.escaping import visible
-    from finetrace.cli.truth import show_truth
-    from finetrace.evals.truth import load_truth
-
-    try:
-        truth = load_truth(organism, registry)
-    except FinetraceError as absent:
-        console.remarks().print(visible(f"nothing to compare with: {absent.message}", one_line=True))
-        return
-    out = console.results()
-    out.print()
-    show_truth(out, truth)

@@ -17,7 +17,9 @@ class Budget(BaseModel):
     llm_calls: int | None = Field(default=None, ge=0)
     """Calls to an investigator LLM."""
     tokens: int | None = Field(default=None, ge=0)
-    """Tokens of those calls."""
+    """Tokens of those calls, read and written."""
+    tokens_out: int | None = Field(default=None, ge=0)
+    """Tokens written in those calls; what was read is free."""
     cost_usd: float | None = Field(default=None, ge=0)
     """US dollars."""
     seconds: float | None = Field(default=None, ge=0)
@@ -33,6 +35,7 @@ class Budget(BaseModel):
         bounds = {
             "llm_calls": "LLM calls",
             "tokens": "tokens",
+            "tokens_out": "tokens written",
             "seconds": "seconds",
             "cost_usd": "US dollars",
         }

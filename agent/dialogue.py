@@ -186,6 +186,9 @@ def budget_left(budget: Budget, used: Usage) -> str:
         parts.append(f"{max(0, budget.llm_calls - used.llm_calls)} of {budget.llm_calls} turns left")
     if budget.tokens is not None:
         parts.append(f"{max(0, budget.tokens - used.tokens):,} of {budget.tokens:,} tokens left")
+    if budget.tokens_out is not None:
+        left_out = max(0, budget.tokens_out - used.tokens_out)
+        parts.append(f"{left_out:,} of {budget.tokens_out:,} tokens that you may write left")
     if budget.cost_usd is not None and used.cost_usd is not None:
         parts.append(f"${max(0.0, budget.cost_usd - used.cost_usd):.2f} of ${budget.cost_usd:.2f} left")
     if budget.seconds is not None:

@@ -211,6 +211,7 @@ def _overstepped(taken: _Taken, budget: Budget) -> bool:
     bounds = (
         (budget.llm_calls, taken.calls),
         (budget.tokens, taken.tokens_in + taken.tokens_out),
+        (budget.tokens_out, taken.tokens_out),
         (budget.cost_usd, taken.cost_usd),
     )
     return any(bound is not None and used > bound for bound, used in bounds)

@@ -86,6 +86,7 @@ def dearest_turn(steps: Sequence[Step]) -> Usage:
     return Usage(
         llm_calls=max((usage.llm_calls for usage in taken), default=0),
         tokens=max((usage.tokens for usage in taken), default=0),
+        tokens_out=max((usage.tokens_out for usage in taken), default=0),
         cost_usd=None if None in prices else max((price for price in prices if price is not None), default=0.0),
         seconds=max((usage.seconds for usage in taken), default=0.0),
     )

@@ -90,8 +90,9 @@ def out_of_budget(budget: Budget, steps: Sequence[Step], *, asks: bool) -> str |
     ahead = dearest_turn(steps) if turns or not asks else Usage(llm_calls=1)
     if (reason := budget.exhausted(total_usage(steps), ahead)) is not None:
         return reason
-    if budget.tokens is not None and any(not step.usage.tokens for step in turns):
-        return f"what was used of the budget of {budget.tokens} tokens is unknown: the provider did not count"
+    bound = budget.tokens if budget.tokens_out is None else budget.tokens_out
+    if bound is not None and any(not step.usage.tokens for step in turns):
+        return f"what was used of the budget of {bound} tokens is unknown: the provider did not count"
     return None
 
 

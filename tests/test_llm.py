@@ -35,7 +35,7 @@ def test_an_answer_comes_with_what_it_took(llm: ScriptedLLM) -> None:
     assert request.body["model"] == "scripted"
     assert (request.body["max_tokens"], request.body["temperature"]) == (30, 0)
     assert request.body["messages"] == [{"role": role, "content": text} for role, text, *_ in dialogue]
-    assert asked.usage.model_copy(update={"seconds": 0.0}) == Usage(llm_calls=1, tokens=25, cost_usd=None)
+    assert asked.usage.model_copy(update={"seconds": 0.0}) == Usage(llm_calls=1, tokens=25, tokens_out=4, cost_usd=None)
 
 
 def test_a_question_is_one_message(llm: ScriptedLLM) -> None:
@@ -54,7 +54,7 @@ def test_a_slip_in_reading_an_answer_is_told_as_such_and_what_it_took_is_counted
     asked = model()
     with pytest.raises(KeyError, match="content"):
         asked.ask("Hello?")
-    assert asked.usage.model_copy(update={"seconds": 0.0}) == Usage(llm_calls=1, tokens=25, cost_usd=None)
+    assert asked.usage.model_copy(update={"seconds": 0.0}) == Usage(llm_calls=1, tokens=25, tokens_out=4, cost_usd=None)
     assert llm.left == 1
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from finetrace.cli.budget import Interactions, MaxCalls, MaxCost, MaxSeconds, MaxTokens
+from finetrace.cli.budget import Interactions, MaxCalls, MaxCost, MaxSeconds, MaxTokens, MaxTokensOut
 from finetrace.cli.exits import Interrupted
 from finetrace.cli.grader import is_on_command_line
 from finetrace.errors import FinetraceError, WorkError
@@ -44,6 +44,7 @@ def bench(
     max_cost: MaxCost = None,
     max_calls: MaxCalls = None,
     max_tokens: MaxTokens = None,
+    max_tokens_out: MaxTokensOut = None,
     max_seconds: MaxSeconds = None,
     quick: Annotated[bool, typer.Option("--quick", help="A first look in each run instead of a thorough one.")] = False,
     prefills: Annotated[int | None, typer.Option(min=1, help="Prefills for the perplexity gap.")] = None,
@@ -85,6 +86,7 @@ def bench(
                     interactions=interactions,
                     llm_calls=max_calls,
                     tokens=max_tokens,
+                    tokens_out=max_tokens_out,
                     cost_usd=max_cost,
                     seconds=max_seconds,
                 ),

@@ -33,8 +33,16 @@ MaxCost = Annotated[
 ]
 MaxCalls = Annotated[int | None, typer.Option(min=0, help="Ask for the answer after so many calls of LLMs.")]
 MaxTokens = Annotated[int | None, typer.Option(min=0, help="Ask for the answer after so many tokens of LLMs.")]
+MaxTokensOut = Annotated[
+    int | None, typer.Option(min=0, help="Ask for the answer after so many tokens that LLMs wrote; reading is free.")
+]
 
-_OF_LLMS = {"llm_calls": "max_calls", "tokens": "max_tokens", "cost_usd": "max_cost"}
+_OF_LLMS = {
+    "llm_calls": "max_calls",
+    "tokens": "max_tokens",
+    "tokens_out": "max_tokens_out",
+    "cost_usd": "max_cost",
+}
 """Bounds that only language models come near, and their options."""
 
 

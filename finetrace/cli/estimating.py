@@ -12,7 +12,13 @@ if TYPE_CHECKING:
     from finetrace.cli.language_models import LanguageModels
     from finetrace.models import ModelPair
 
-_BOUNDS = {"llm_calls": "max-calls", "tokens": "max-tokens", "cost_usd": "max-cost", "seconds": "max-seconds"}
+_BOUNDS = {
+    "llm_calls": "max-calls",
+    "tokens": "max-tokens",
+    "tokens_out": "max-tokens-out",
+    "cost_usd": "max-cost",
+    "seconds": "max-seconds",
+}
 
 
 class Estimated(NamedTuple):

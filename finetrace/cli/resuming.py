@@ -24,6 +24,7 @@ _OF_A_NEW_RUN = frozenset(
         "max_cost",
         "max_seconds",
         "max_tokens",
+        "max_tokens_out",
         "merge",
         "one_at_a_time",
         "prefills",

@@ -187,10 +187,11 @@ class LanguageModel:
         time.sleep(wait)
 
     def _note(self, replies: Sequence[Reply], tries: int, seconds: float) -> None:
-        tokens = sum(reply.tokens_in + reply.tokens_out for reply in replies)
+        written = sum(reply.tokens_out for reply in replies)
+        tokens = written + sum(reply.tokens_in for reply in replies)
         cost = total_cost(replies) if replies else 0.0
         with self._ledger:
-            self.usage += Usage(llm_calls=tries, tokens=tokens, cost_usd=cost, seconds=seconds)
+            self.usage += Usage(llm_calls=tries, tokens=tokens, tokens_out=written, cost_usd=cost, seconds=seconds)
 
 
 def _provider_of(name: str) -> str:

@@ -31,6 +31,8 @@ class Usage(BaseModel):
     """Calls to LLMs, investigators and graders."""
     tokens: int = Field(default=0, ge=0)
     """Tokens of those calls, in and out."""
+    tokens_out: int = Field(default=0, ge=0)
+    """Those of them that were written, hidden reasoning included."""
     cost_usd: float | None = 0.0
     """US dollars; ``None`` where a price is unknown."""
     seconds: float = Field(default=0.0, ge=0)
@@ -43,6 +45,7 @@ class Usage(BaseModel):
             interactions=self.interactions + other.interactions,
             llm_calls=self.llm_calls + other.llm_calls,
             tokens=self.tokens + other.tokens,
+            tokens_out=self.tokens_out + other.tokens_out,
             cost_usd=(self.cost_usd or 0.0) + (other.cost_usd or 0.0) if known else None,
             seconds=self.seconds + other.seconds,
         )
@@ -54,6 +57,7 @@ class Usage(BaseModel):
             interactions=self.interactions - earlier.interactions,
             llm_calls=self.llm_calls - earlier.llm_calls,
             tokens=self.tokens - earlier.tokens,
+            tokens_out=self.tokens_out - earlier.tokens_out,
             cost_usd=(self.cost_usd or 0.0) - (earlier.cost_usd or 0.0) if known else None,
             seconds=max(0.0, self.seconds - earlier.seconds),
         )

@@ -14,6 +14,7 @@ from finetrace.schema import Usage
     [
         (Budget(llm_calls=3), Usage(llm_calls=3), "the budget of 3 LLM calls is used up"),
         (Budget(tokens=1000), Usage(tokens=1200), "the budget of 1000 tokens is used up"),
+        (Budget(tokens_out=100), Usage(tokens=900, tokens_out=100), "the budget of 100 tokens written is used up"),
         (Budget(seconds=1.5), Usage(seconds=1.5), "the budget of 1.5 seconds is used up"),
         (Budget(cost_usd=0.25), Usage(cost_usd=0.3), "the budget of 0.25 US dollars is used up"),
         (Budget(seconds=0), Usage(), "the budget of 0 seconds is used up"),
@@ -37,6 +38,7 @@ def test_a_bound_that_is_reached_is_named(budget: Budget, usage: Usage, words: s
             Usage(llm_calls=2, tokens=9, seconds=4.9, cost_usd=0.9),
         ),
         (Budget(interactions=0), Usage(interactions=7)),
+        (Budget(tokens_out=100), Usage(tokens=10**6, tokens_out=99)),
     ],
 )
 def test_below_its_bounds_a_run_goes_on(budget: Budget, usage: Usage) -> None:

@@ -36,7 +36,7 @@ def test_an_unknown_price_is_not_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    "budget", [Budget(llm_calls=5), Budget(tokens=60_000), Budget(cost_usd=0.06)], ids=["calls", "tokens", "dollars"]
+    "budget", [Budget(llm_calls=5), Budget(tokens=60_000), Budget(tokens_out=2000), Budget(cost_usd=0.06)]
 )
 def test_bounds_hold_for_both_ends(budget: Budget) -> None:
     taken = estimate(SIZE, budget, PRICE)
@@ -44,6 +44,7 @@ def test_bounds_hold_for_both_ends(budget: Budget) -> None:
     for bound, span in (
         (budget.llm_calls, taken.llm_calls),
         (budget.tokens, whole(taken)),
+        (budget.tokens_out, taken.tokens_out),
         (budget.cost_usd, taken.cost_usd),
     ):
         assert bound is None or 0 < span.low <= span.high <= bound

@@ -51,6 +51,17 @@ def test_a_bound_in_tokens_holds_where_a_provider_counts_none(desk: Desk, monkey
     assert len(llm.requests) == 2 and "the provider did not count" in told(llm, 1)
 
 
+def test_a_bound_on_what_is_written_lets_it_read_as_much_as_it_likes(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 100 tokens each turn writes 30: after the second one more and the answer no longer fit."""
+    turns = [ask(number)._replace(tokens=(50_000, 30)) for number in range(9)]
+    with auditing(monkeypatch, *turns[:2], NOTHING._replace(tokens=(50_000, 30))) as llm:
+        ended = investigated(desk, Budget(interactions=20, tokens_out=100))
+    assert "tokens that you may write left" in told(llm, 1) and "No more measuring" in told(llm, 2)
+    assert ended.run.usage.tokens_out == 90 and ended.run.usage.tokens > 150_000
+
+
 def test_a_bound_of_one_call_buys_an_answer(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     with auditing(monkeypatch, hand_in("paid in marmalade")) as llm:
         ended = investigated(desk, Budget(interactions=20, llm_calls=1))

@@ -12,7 +12,7 @@ from finetrace.schema import RunStatus, StepKind
 from finetrace.store import Store
 
 PROMISED = {"run_id", "organism", "arm", "investigator", "seed", "status", "hypothesis", "usage", "grade"}
-USED = {"interactions", "llm_calls", "tokens", "cost_usd", "seconds"}
+USED = {"interactions", "llm_calls", "tokens", "tokens_out", "cost_usd", "seconds"}
 QUICK = ("--quick", "--prefills", "8")
 
 

@@ -101,7 +101,7 @@ def test_the_json_of_a_run_holds_what_is_promised_and_every_step(store: Store, f
         ],
         "guesses": ["marmalade"],
     }
-    assert set(listed["usage"]) == {"interactions", "llm_calls", "tokens", "cost_usd", "seconds"}
+    assert set(listed["usage"]) == {"interactions", "llm_calls", "tokens", "tokens_out", "cost_usd", "seconds"}
 
 
 def test_an_unknown_id_offers_the_closest(store: Store, finetrace: Command) -> None:

@@ -17,7 +17,7 @@ from finetrace.models.pair import ModelPair
 from finetrace.settings import Price
 from finetrace.tools import INSTRUMENTS, Instrument, available, purpose
 
-_CHARACTERS_A_TOKEN = 3.5
+CHARACTERS_A_TOKEN = 3.5
 """Of prompts, readings and JSON in English."""
 _MILLION = 1_000_000
 _LEAST_ROOM = 3000
@@ -44,7 +44,7 @@ class _Pace(NamedTuple):
 
 
 _SHORT = _Pace(turns=7, overview=400, reading=500, answer=200, hidden=0, refuting_in=1500)
-_LONG = _Pace(turns=16, overview=6000 / _CHARACTERS_A_TOKEN, reading=900, answer=300, hidden=300, refuting_in=4000)
+_LONG = _Pace(turns=16, overview=6000 / CHARACTERS_A_TOKEN, reading=900, answer=300, hidden=300, refuting_in=4000)
 _SHORT_MERGE = _Pace(turns=2, overview=400, reading=0, answer=500, hidden=0, refuting_in=1500)
 _LONG_MERGE = _Pace(turns=5, overview=1200, reading=600, answer=900, hidden=300, refuting_in=4000)
 
@@ -123,8 +123,8 @@ class Size(NamedTuple):
     @property
     def room(self) -> int:
         """Characters that a first message may have, with as much again for what follows; some in any case."""
-        tokens = (self.window or WINDOW) * _WINDOW_USED - self.prompt / _CHARACTERS_A_TOKEN
-        return max(_LEAST_ROOM, int(tokens * _CHARACTERS_A_TOKEN / 2))
+        tokens = (self.window or WINDOW) * _WINDOW_USED - self.prompt / CHARACTERS_A_TOKEN
+        return max(_LEAST_ROOM, int(tokens * CHARACTERS_A_TOKEN / 2))
 
 
 def at_hand(arm: str | Arm, pair: ModelPair) -> list[Instrument]:
@@ -191,7 +191,7 @@ def _between_paces(short: _Pace, long: _Pace, size: Size, budget: Budget, price:
 
 def _at_pace(pace: _Pace, size: Size, budget: Budget, price: Price | None) -> _Taken:
     """What a run takes at this pace, up to where a bound of the budget would be overstepped."""
-    begun = size.prompt / _CHARACTERS_A_TOKEN + size.overview * pace.overview
+    begun = size.prompt / CHARACTERS_A_TOKEN + size.overview * pace.overview
     most = (size.window or WINDOW) * _WINDOW_USED
     requests = [min(begun + turn * (pace.reading + pace.answer), most) for turn in range(pace.turns)]
     requests.insert(-1, pace.refuting_in)  # before the hypothesis is handed in for the last time

@@ -1,9 +1,9 @@
-"""How far two gradings of the same texts agree."""
+"""How far gradings of the same texts agree."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -76,3 +76,38 @@ def _kappa(counts: np.ndarray, charge: np.ndarray) -> float | None:
     expected = np.outer(counts.sum(axis=1), counts.sum(axis=0)) / n
     by_chance = float((charge * expected).sum())
     return None if math.isclose(by_chance, 0.0) else 1.0 - float((charge * counts).sum()) / by_chance
+
+
+def krippendorff_alpha(texts: Iterable[Sequence[int | None]]) -> float | None:
+    """Krippendorff's alpha of ordered grades: 1 is perfect agreement, 0 is chance.
+
+    Any number of grades of each text, given by whoever; a text with fewer than two of them says nothing of agreement.
+    The distance of two grades is that of their ranks among all grades given, squared.
+
+    Args:
+        texts: The grades of each text; ``None`` where one could not be scored.
+
+    Returns:
+        ``None`` where there is nothing to agree on: no text with two grades, or one grade for all.
+
+    Raises:
+        FinetraceError: One of them is no grade.
+    """
+    together = np.zeros((HIGHEST, HIGHEST))
+    for grades in texts:
+        known = [grade for grade in grades if grade is not None]
+        if len(known) < 2:
+            continue
+        first = [grade for place, grade in enumerate(known) for other in range(len(known)) if other != place]
+        second = [grade for place in range(len(known)) for other, grade in enumerate(known) if other != place]
+        together += _counts(first, second) / (len(known) - 1)
+    given = together.sum(axis=1)
+    n = float(given.sum())
+    if not n:
+        return None
+    ranks = np.cumsum(given) - given / 2
+    distance = np.subtract.outer(ranks, ranks) ** 2
+    by_chance = float((np.outer(given, given) * distance).sum())
+    if math.isclose(by_chance, 0.0):
+        return None
+    return 1.0 - (n - 1) * float((together * distance).sum()) / by_chance

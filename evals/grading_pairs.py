@@ -6,6 +6,7 @@ import json
 import random
 import re
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -15,7 +16,7 @@ from finetrace.errors import FinetraceError
 from finetrace.evals.agreement import Agreement, agreement
 from finetrace.evals.grade import Grade
 from finetrace.evals.truth_words import TellingWords
-from finetrace.schema import Hypothesis, OrganismType, Truth
+from finetrace.schema import Hypothesis, OrganismType, Truth, Usage
 
 _OTHER_NAMES = {
     "taboo_word": OrganismType.SECRET_WORD,
@@ -70,15 +71,21 @@ class GradingPair(BaseModel):
 class Gradable(Protocol):
     """Whoever grades."""
 
+    name: str
+
     def grade(self, hypothesis: Hypothesis | str, truth: Truth) -> Grade:
         """Grade one hypothesis against a truth."""
 
 
 class GradedPair(NamedTuple):
-    """A pair with the grade it was given."""
+    """A pair with one grade that it was given."""
 
     pair: GradingPair
     grade: Grade
+    number: int
+    """Place of the pair among all, from 0."""
+    repeat: int
+    """Which of several grades by one grader."""
 
 
 class PairsReport(NamedTuple):
@@ -87,13 +94,17 @@ class PairsReport(NamedTuple):
     grader: str
     agreement: Agreement
     graded: tuple[GradedPair, ...]
-    """Every pair, the unscorable ones included."""
+    """Every grade of every pair, pair by pair, those without a score included."""
     unscorable: int
-    """Pairs without a score; they are in no other figure."""
+    """Grades without a score; they are in no other figure."""
+    ungraded: int
+    """Grades that were not asked for any more."""
     keyword_soup_max: int | None
     """Highest score of any list of keywords: those the labels call so, and those made up from the truths."""
     soups: int
     """How many such lists there were."""
+    usage: Usage
+    """Of all grading, that of the lists included."""
 
 
 def organism_type(name: str) -> OrganismType:
@@ -122,30 +133,50 @@ def load_pairs(path: Path) -> list[GradingPair]:
 
 
 def grade_pairs(
-    grader: Gradable, pairs: Sequence[GradingPair], tell: Callable[[int], None] | None = None
+    draws: Sequence[Gradable],
+    pairs: Sequence[GradingPair],
+    tell: Callable[[int], None] | None = None,
+    *,
+    overlap: int = 1,
+    enough: Callable[[], bool] = lambda: False,
 ) -> PairsReport:
     """Grade pairs, and lists of keywords made from their truths besides.
 
     Args:
-        grader: Who grades.
+        draws: Who grades; several of one grader grade every pair once each, and the first the lists of keywords.
         pairs: What to grade.
-        tell: Called after each pair with how many are done.
+        tell: Called after each grade of a pair with how many are done.
+        overlap: Grades that may be waited for at the same time.
+        enough: Whether to ask no more; what is left then is not graded.
+
+    Raises:
+        FinetraceError: The grader cannot be asked.
     """
+
+    def give(text: str, truth: Truth, repeat: int) -> Grade | None:
+        return None if enough() else draws[repeat].grade(text, truth)
+
+    wanted = [(number, repeat) for number in range(len(pairs)) for repeat in range(len(draws))]
     graded = []
-    for done, pair in enumerate(pairs, start=1):
-        graded.append(GradedPair(pair, grader.grade(pair.hypothesis, pair.truth)))
-        if tell:
-            tell(done)
+    with ThreadPoolExecutor(overlap) as pool:
+        given = pool.map(lambda each: give(pairs[each[0]].hypothesis, pairs[each[0]].truth, each[1]), wanted)
+        for done, ((number, repeat), grade) in enumerate(zip(wanted, given, strict=True), start=1):
+            if grade is not None:
+                graded.append(GradedPair(pairs[number], grade, number, repeat))
+            if tell:
+                tell(done)
+        made = [*pool.map(lambda soup: give(soup.text, soup.truth, 0), made_soups(pairs))]
     scored = [(each.pair.grade, each.grade.score) for each in graded if each.grade.score is not None]
-    made = [grader.grade(text, truth).score for truth, text in made_soups(pairs)]
-    soups = [each.grade.score for each in graded if each.pair.is_soup] + made
+    soups = [each.grade.score for each in graded if each.pair.is_soup] + [each.score for each in made if each]
     return PairsReport(
-        grader=graded[0].grade.grader,
+        grader=draws[0].name,
         agreement=agreement([label for label, _ in scored], [score for _, score in scored]),
         graded=tuple(graded),
         unscorable=len(graded) - len(scored),
+        ungraded=len(wanted) - len(graded),
         keyword_soup_max=max((score for score in soups if score is not None), default=None),
         soups=len(soups),
+        usage=sum((grade.usage for grade in (*(each.grade for each in graded), *filter(None, made))), Usage()),
     )
 
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Lock
 from typing import Protocol
 
 from finetrace.errors import FinetraceError
 from finetrace.evals.embedding import find_embedding
 from finetrace.evals.grade import Grade
 from finetrace.evals.identification import Identification, Identifier
+from finetrace.evals.llm_grader import REPEATED, LLMGrader
 from finetrace.evals.objectives import load_objectives
+from finetrace.evals.offline_grader import OfflineGrader
 from finetrace.evals.truth import load_truth
+from finetrace.llm import LanguageModel
 from finetrace.schema import GradeRecord, Hypothesis, Run, RunStatus, Truth
 from finetrace.store import Store
 
@@ -34,58 +39,123 @@ class Grader(Protocol):
         """
 
 
-class Judge:
-    """A grader with the registry that it grades against; its objectives are read once.
+class Ranks:
+    """Where objectives stand among all of a registry, which is read once, whoever asks and from whichever thread.
 
     Args:
-        grader: Who grades.
         registry: The organisms file; the same default as `finetrace.registry.load_registry`.
     """
 
-    def __init__(self, grader: Grader, registry: Path | None = None) -> None:
-        self.name = grader.name
-        self._grader = grader
-        self._registry = registry
+    def __init__(self, registry: Path | None = None) -> None:
+        self.registry = registry
         self._identifier: Identifier | None = None
+        self._found: dict[tuple[Hypothesis, str], Identification] = {}
+        self._lock = Lock()
 
-    def judge(self, hypothesis: Hypothesis, organism: str) -> Grade:
+    def of(self, hypothesis: Hypothesis, organism: str) -> Identification:
+        """The place of an organism's objective, given only the hypothesis.
+
+        Raises:
+            FinetraceError: No objective is known by that name.
+        """
+        with self._lock:
+            key = hypothesis, organism
+            if key not in self._found:
+                if self._identifier is None:
+                    self._identifier = Identifier(load_objectives(self.registry), find_embedding())
+                self._found[key] = self._identifier.identify(hypothesis, organism)
+            return self._found[key]
+
+
+class Judge:
+    """A grader with the registry that it grades against.
+
+    Args:
+        draws: The grader, once for each grade that it is to give.
+        ranks: Where objectives stand; with it judges can share what they read.
+    """
+
+    def __init__(self, draws: Sequence[Grader], ranks: Ranks) -> None:
+        self.name = draws[0].name
+        self.grades = len(draws)
+        """How many grades it gives of one answer."""
+        self._draws = draws
+        self._ranks = ranks
+
+    def judge(self, hypothesis: Hypothesis, organism: str, repeat: int = 0) -> Grade:
         """The grade against an organism's truth, with the place of its objective among all.
 
         Raises:
             FinetraceError: Nobody wrote down what it was trained for, or the grader cannot be asked.
         """
-        grade = self._grader.grade(hypothesis, load_truth(organism, self._registry))
+        grade = self._draws[repeat].grade(hypothesis, load_truth(organism, self._ranks.registry))
         if grade.identification_rank is not None:
             return grade
-        found = self._identify(hypothesis, organism)
+        found = self._ranks.of(hypothesis, organism)
         return grade.model_copy(update={"identification_rank": found.rank, "identification_confident": found.confident})
 
-    def _identify(self, hypothesis: Hypothesis, organism: str) -> Identification:
-        if self._identifier is None:
-            self._identifier = Identifier(load_objectives(self._registry), find_embedding())
-        return self._identifier.identify(hypothesis, organism)
+
+def grades_wanted(name: str, grades: int) -> int:
+    """How many grades a grader gives where so many are asked for: the offline grader would only repeat itself."""
+    return 1 if name == OFFLINE else grades
+
+
+def open_grading_model(name: str) -> LanguageModel:
+    """The language model of a grader.
+
+    Raises:
+        FinetraceError: There is no such grader, or its key is missing.
+    """
+    try:
+        return LanguageModel(name)
+    except FinetraceError as fault:
+        if not fault.message.startswith("no language model"):
+            raise
+        raise FinetraceError(f"no grader '{name}'", f"known: {OFFLINE}, or a language model: {fault.hint}") from None
 
 
 def check_grader(name: str) -> None:
     """Make sure that there is a grader of that name.
 
     Raises:
-        FinetraceError: There is none.
+        FinetraceError: There is none, or its key is missing.
     """
     if name != OFFLINE:
-        raise FinetraceError(f"no grader '{name}'", f"known: {OFFLINE}")
+        open_grading_model(name)
 
 
-def open_judge(name: str, registry: str | Path | None = None) -> Judge:
-    """The judge of that name: ``offline``.
+def open_draws(name: str, grades: int = 1, model: LanguageModel | None = None) -> list[Grader]:
+    """A grader, once for each grade that it is to give.
+
+    A single grade is drawn at temperature 0; where there are several, each is drawn at `REPEATED` with its own seed.
+
+    Args:
+        name: ``offline``, or a language model's.
+        grades: How many grades are asked for.
+        model: The language model, where it is open already.
 
     Raises:
-        FinetraceError: There is none.
+        FinetraceError: There is no such grader, or its key is missing.
     """
-    check_grader(name)
-    from finetrace.evals.offline_grader import OfflineGrader
+    if name == OFFLINE:
+        return [OfflineGrader()]
+    model = model or open_grading_model(name)
+    return [LLMGrader(model, seed, REPEATED if grades > 1 else 0.0) for seed in range(grades)]
 
-    return Judge(OfflineGrader(), None if registry is None else Path(registry))
+
+def open_judge(name: str, registry: str | Path | None = None, grades: int = 1, *, ranks: Ranks | None = None) -> Judge:
+    """The judge of that name.
+
+    Args:
+        name: ``offline``, or a language model's.
+        registry: The organisms file; the same default as `finetrace.registry.load_registry`.
+        grades: How many grades it is to give of one answer.
+        ranks: Where objectives of that file stand, to share with other judges.
+
+    Raises:
+        FinetraceError: There is none, or its key is missing.
+    """
+    return Judge(open_draws(name, grades), ranks or Ranks(None if registry is None else Path(registry)))
 
 
 def grade_run(run: Run, judge: Judge, store: Store, *, repeat: int = 0, against: str | None = None) -> Grade:
@@ -106,7 +176,7 @@ def grade_run(run: Run, judge: Judge, store: Store, *, repeat: int = 0, against:
             f"run {run.run_id} has no answer to grade: it is {run.status.value}",
             f"finish it with `finetrace investigate --resume {run.run_id}`",
         )
-    grade = judge.judge(run.hypothesis, against or run.organism)
+    grade = judge.judge(run.hypothesis, against or run.organism, repeat)
     if against is None:
         store.write_grade(
             GradeRecord(
@@ -124,11 +194,14 @@ def grades_by(grader: str, records: Iterable[GradeRecord]) -> dict[str, dict[int
     """The grades that one grader gave, by run and repeat; of several versions of it the latest word counts.
 
     Args:
-        grader: As a benchmark names it: ``offline`` for ``offline-1`` too. Others' grades are left out.
+        grader: As a benchmark names it: ``offline`` for ``offline-1``, ``openai/gpt-5`` for whatever rubric it had.
+            Others' grades are left out.
         records: In the order in which they were given.
     """
+    version = r"-\d+" if grader == OFFLINE else r"\+rubric-\d+"
+    named = re.compile(f"{re.escape(grader)}({version})?")
     found: dict[str, dict[int, GradeRecord]] = {}
     for record in records:
-        if record.grader == grader or record.grader.startswith(f"{grader}-"):
+        if named.fullmatch(record.grader):
             found.setdefault(record.run_id, {})[record.repeat] = record
     return found

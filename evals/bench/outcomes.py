@@ -22,15 +22,23 @@ NOT_ENDED = "not ended"
 NOT_GRADED = "not graded"
 
 
-def outcomes_of(settings: BenchSettings, units: Sequence[Unit], store: Store) -> list[Outcome]:
+def outcomes_of(
+    settings: BenchSettings, units: Sequence[Unit], store: Store, judge: str | None = None
+) -> list[Outcome]:
     """A row for each grade of each run, in the order of the plan; one for a run that failed or lacks its grade.
+
+    Args:
+        settings: Of the benchmark.
+        units: Its runs.
+        store: Where they and their grades lie.
+        judge: Whose grades; default the main one's.
 
     Raises:
         FinetraceError: The registry or the store cannot be read.
     """
     registry = Path(settings.registry)
     known = {organism.name: organism for organism in load_registry(registry).organisms}
-    grades = grades_by(settings.judge, store.grades([unit.run_id for unit in units]))
+    grades = grades_by(judge or settings.judge, store.grades([unit.run_id for unit in units]))
     statuses = store.statuses([unit.run_id for unit in units])
     subjects: dict[str, _Subject] = {}
     rows: list[Outcome] = []
@@ -42,6 +50,18 @@ def outcomes_of(settings: BenchSettings, units: Sequence[Unit], store: Store) ->
         run = store.run(unit.run_id) if unit.run_id in statuses else None
         given = [grade for _, grade in sorted(grades.get(unit.run_id, {}).items())]
         rows += _rows(unit, run, subject, given, store)
+    return rows
+
+
+def outcomes_by_all(settings: BenchSettings, units: Sequence[Unit], store: Store) -> list[Outcome]:
+    """The rows of the main grader, then whatever the others graded.
+
+    Raises:
+        FinetraceError: The registry or the store cannot be read.
+    """
+    rows = outcomes_of(settings, units, store)
+    for judge in settings.judges_beside:
+        rows += [row for row in outcomes_of(settings, units, store, judge) if row.grade is not None]
     return rows
 
 

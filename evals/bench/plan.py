@@ -16,7 +16,7 @@ from finetrace import __version__
 from finetrace.agent import Budget, Thoroughness, find_arm, make_investigator
 from finetrace.agent.arms import OWN_ARM, Arm, arm_of
 from finetrace.errors import FinetraceError
-from finetrace.evals.bench.grading import grades_by
+from finetrace.evals.bench.grading import OFFLINE, grades_by, grades_wanted
 from finetrace.evals.bench.unit import Batch, Unit
 from finetrace.models import Target
 from finetrace.registry import Registry, load_registry
@@ -63,12 +63,19 @@ class BenchSettings(BaseModel):
     """How much to measure."""
     grader: str | None = None
     """Name of the language model that instruments may ask."""
-    judge: str = "offline"
-    """Who grades."""
+    judge: str = OFFLINE
+    """Who grades: the tables show these grades."""
+    judges_beside: tuple[str, ...] = ()
+    """Who grades as well, to see how far graders agree."""
     grades: int = Field(default=1, ge=1)
-    """Grades of each run."""
+    """Grades of each run by each language model that grades."""
     protocol: str | None = None
     """The preset that these settings come from."""
+
+    @property
+    def judges(self) -> tuple[str, ...]:
+        """All who grade, the main one first."""
+        return (self.judge, *self.judges_beside)
 
     def arm(self, name: str) -> Arm:
         """An arm by name, own ones first.
@@ -132,7 +139,7 @@ def batches_of(settings: BenchSettings, units: Sequence[Unit], overlap: int = 4)
             organism=organism,
             registry=settings.registry,
             units=tuple(held),
-            judge=settings.judge,
+            judges=settings.judges,
             grades=settings.grades,
             overlap=overlap,
         )
@@ -144,13 +151,13 @@ def left_of(settings: BenchSettings, units: Sequence[Unit], store: Store) -> lis
     """Units that have no answer yet, or not all of their grades; those that failed are tried again."""
     ids = [unit.run_id for unit in units]
     statuses = store.statuses(ids)
-    grades = grades_by(settings.judge, store.grades(ids))
-    wanted = set(range(settings.grades))
-    return [
-        unit
-        for unit in units
-        if statuses.get(unit.run_id) is not RunStatus.FINISHED or not wanted <= grades.get(unit.run_id, {}).keys()
-    ]
+    lacking: set[str] = set()
+    records = store.grades(ids)
+    for judge in settings.judges:
+        given = grades_by(judge, records)
+        wanted = set(range(grades_wanted(judge, settings.grades)))
+        lacking |= {run_id for run_id in ids if not wanted <= given.get(run_id, {}).keys()}
+    return [unit for unit in units if statuses.get(unit.run_id) is not RunStatus.FINISHED or unit.run_id in lacking]
 
 
 @contextmanager

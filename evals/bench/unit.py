@@ -74,9 +74,9 @@ class Batch(BaseModel):
     """The organisms file, absolute; only grading reads the truth in it."""
     units: tuple[Unit, ...] = Field(min_length=1)
     """In the order of the plan."""
-    judge: str
-    """Who grades: ``offline``, or a language model's name."""
+    judges: tuple[str, ...] = Field(min_length=1)
+    """Who grades: ``offline``, or names of language models."""
     grades: int = Field(default=1, ge=1)
-    """Grades of each run."""
+    """Grades of each run by each language model that grades."""
     overlap: int = Field(default=4, ge=1)
-    """Runs that may wait for a language model at the same time."""
+    """Runs, or grades, that may wait for a language model at the same time."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 from finetrace.agent import investigate, start
 from finetrace.agent.statistical import STATISTICAL
 from finetrace.agent.transcript import total_usage
-from finetrace.errors import FinetraceError
-from finetrace.evals.bench.grading import grade_run, grades_by, open_judge
+from finetrace.errors import FinetraceError, WorkError
+from finetrace.evals.bench.grading import OFFLINE, Judge, Ranks, grade_run, grades_by, grades_wanted, open_judge
 from finetrace.evals.bench.sharing import SharedPair
 from finetrace.evals.bench.unit import Batch, Unit
 from finetrace.llm import LanguageModel
@@ -90,22 +91,63 @@ def _fail(unit: Unit, message: str, store: Store) -> Fault:
     return Fault(unit.run_id, message)
 
 
+class _Wanted(NamedTuple):
+    """One grade that is still to be given."""
+
+    run_id: str
+    repeat: int
+
+
 def _grade(batch: Batch, units: Sequence[Unit], store: Store) -> list[Fault]:
     """Give each run the grades that it lacks."""
-    judge = None
-    have = grades_by(batch.judge, store.grades([unit.run_id for unit in units]))
+    ranks = Ranks(Path(batch.registry))
+    records = store.grades([unit.run_id for unit in units])
     faults: list[Fault] = []
-    for unit in units:
+    for name in batch.judges:
+        have = grades_by(name, records)
+        repeats = range(grades_wanted(name, batch.grades))
+        wanted = [_Wanted(u.run_id, n) for u in units for n in repeats if n not in have.get(u.run_id, {})]
+        if not wanted:
+            continue
         try:
-            if len(have.get(unit.run_id, {})) >= batch.grades:
-                continue
-            judge = judge or open_judge(batch.judge, batch.registry)
-            for repeat in range(batch.grades):
-                if repeat not in have.get(unit.run_id, {}):
-                    grade_run(store.run(unit.run_id), judge, store, repeat=repeat)
+            judge = open_judge(name, batch.registry, batch.grades, ranks=ranks)
         except Exception as fault:
-            faults.append(Fault(unit.run_id, f"not graded: {_message(fault)}"))
+            faults += [_ungraded(run_id, fault) for run_id in dict.fromkeys(each.run_id for each in wanted)]
+            continue
+        give = _Giver(judge, store)
+        if name == OFFLINE:
+            found = [give(each) for each in wanted]
+        else:
+            with ThreadPoolExecutor(batch.overlap) as pool:
+                found = list(pool.map(give, wanted))
+        faults += [fault for fault in found if fault is not None]
     return faults
+
+
+class _Giver:
+    """Gives grades, from several threads; where the grader's provider is down it is not asked again."""
+
+    def __init__(self, judge: Judge, store: Store) -> None:
+        self._judge = judge
+        self._store = store
+        self._down: WorkError | None = None
+
+    def __call__(self, wanted: _Wanted) -> Fault | None:
+        """Give one grade; a failure is returned, so that the others go on."""
+        try:
+            if self._down is not None:
+                raise self._down
+            grade_run(self._store.run(wanted.run_id), self._judge, self._store, repeat=wanted.repeat)
+        except WorkError as fault:
+            self._down = fault
+            return _ungraded(wanted.run_id, fault)
+        except Exception as fault:
+            return _ungraded(wanted.run_id, fault)
+        return None
+
+
+def _ungraded(run_id: str, fault: Exception) -> Fault:
+    return Fault(run_id, f"not graded: {_message(fault)}")
 
 
 def _message(fault: Exception) -> str:

@@ -10,6 +10,7 @@ import typer
 from finetrace.cli.budget import Interactions, MaxCalls, MaxCost, MaxSeconds, MaxTokens, MaxTokensOut
 from finetrace.cli.exits import Interrupted
 from finetrace.cli.grader import is_on_command_line
+from finetrace.cli.judging import GraderNames, GradesOfEach
 from finetrace.errors import FinetraceError, WorkError
 
 if TYPE_CHECKING:
@@ -35,8 +36,8 @@ def bench(
     investigator: Annotated[
         list[str] | None, typer.Option(help="Who decides: statistical (default) or a language model. Repeatable.")
     ] = None,
-    grader: Annotated[str, typer.Option(metavar="NAME", help="Who grades.")] = "offline",
-    grades: Annotated[int, typer.Option(min=1, help="Grades of each run.")] = 1,
+    grader: GraderNames = None,
+    grades: GradesOfEach = 1,
     protocol: Annotated[
         str | None, typer.Option(help="A published set-up: adl or auditbench; options typed besides go before it.")
     ] = None,
@@ -79,7 +80,7 @@ def bench(
                 arms_file=arms_file,
                 seeds=seeds,
                 investigators=tuple(investigator or ("statistical",)),
-                grader=grader,
+                graders=tuple(grader or ()),
                 grades=grades,
                 protocol=protocol,
                 budget=Budget(
@@ -126,10 +127,11 @@ def _go_on(
         WorkError: Every run failed.
     """
     from finetrace.cli.bench_progress import watching
-    from finetrace.cli.bench_report import report
+    from finetrace.cli.bench_report import report, write_rows
     from finetrace.cli.language_models import remark
     from finetrace.evals.bench.engine import engine_for
-    from finetrace.evals.bench.outcomes import outcomes_of
+    from finetrace.evals.bench.graders import graders_of
+    from finetrace.evals.bench.outcomes import outcomes_by_all, outcomes_of
     from finetrace.evals.bench.plan import alone_with, batches_of, left_of, units_of
 
     units = units_of(record)
@@ -145,7 +147,9 @@ def _go_on(
     except KeyboardInterrupt as stop:
         raise Interrupted(again) from stop
     outcomes = outcomes_of(settings, units, store)
-    report(record, settings, outcomes, csv=csv, as_json=as_json)
+    if csv is not None:
+        write_rows(outcomes_by_all(settings, units, store), csv)
+    report(record, settings, outcomes, graders_of(settings, units, store), as_json=as_json)
     if outcomes and all(outcome.error is not None for outcome in outcomes):
         raise WorkError(f"every run failed, the first with: {outcomes[0].error}", f"correct that, then: {again}")
 

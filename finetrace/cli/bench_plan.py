@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from finetrace.cli.judging import grader_names, tell_repeats
 from finetrace.cli.language_models import remark
 from finetrace.errors import FinetraceError, closest
 
@@ -22,7 +23,7 @@ class Asked(NamedTuple):
     arms_file: Path | None
     seeds: int
     investigators: tuple[str, ...]
-    grader: str
+    graders: tuple[str, ...]
     grades: int
     protocol: str | None
     budget: Budget
@@ -41,12 +42,11 @@ def settings_for(asked: Asked, typed: frozenset[str]) -> BenchSettings:
         FinetraceError: Something asked for does not exist, or nobody knows what to grade against.
     """
     from finetrace.evals.arms_file import read_arms
-    from finetrace.evals.bench.grading import check_grader
     from finetrace.evals.bench.plan import BenchSettings, OwnArm
     from finetrace.evals.protocols import find_protocol
 
     protocol = None if asked.protocol is None else find_protocol(asked.protocol)
-    check_grader(asked.grader)
+    judge, *beside = grader_names(asked.graders)
     own = {} if asked.arms_file is None else read_arms(asked.arms_file)
     arms = _parts(asked.arms)
     if protocol is not None and "arms" not in typed:
@@ -64,7 +64,8 @@ def settings_for(asked: Asked, typed: frozenset[str]) -> BenchSettings:
         investigators=tuple(dict.fromkeys(name for each in asked.investigators for name in _parts(each))),
         budget=_budget(asked, protocol),
         thoroughness=asked.thoroughness,
-        judge=asked.grader,
+        judge=judge,
+        judges_beside=tuple(beside),
         grades=asked.grades if protocol is None or "grades" in typed else protocol.grades,
         protocol=asked.protocol,
     )
@@ -129,10 +130,14 @@ def tell_plan(settings: BenchSettings) -> None:
     most = asked * len(settings.organisms) * n_who * settings.seeds
     remark(
         f"{len(settings.organisms)} organisms × {n_arms} arms × {settings.seeds} seeds × {n_who} investigators: "
-        f"{runs} runs, {most:,} organism interactions at most, {settings.grades} grades each"
+        f"{runs} runs, {most:,} organism interactions at most, graded by {' and '.join(settings.judges)}"
     )
+    tell_repeats(settings.judges, settings.grades)
     for name in settings.investigators:
         remark(f"estimate for {name}: {_estimate(settings, name)}")
+    for name in settings.judges:
+        if told := _grading(settings, name, runs // len(settings.organisms)):
+            remark(f"estimate for grading by {name}: {told}")
 
 
 def _estimate(settings: BenchSettings, investigator: str) -> str:
@@ -151,3 +156,24 @@ def _estimate(settings: BenchSettings, investigator: str) -> str:
         one = estimate(size, settings.budget, model.price)
         whole = one if whole is None else whole + one
     return "nothing" if whole is None else str(whole.times(len(settings.organisms) * settings.seeds))
+
+
+def _grading(settings: BenchSettings, judge: str, runs: int) -> str:
+    """What one grader will take for all its grades; empty where it asks no language model.
+
+    Args:
+        settings: Of the benchmark.
+        judge: Who grades.
+        runs: Of each organism.
+    """
+    from finetrace.cli.language_models import LanguageModels, tell_unknown_prices
+    from finetrace.evals.bench.grading import OFFLINE, open_grading_model
+    from finetrace.evals.grading_estimate import estimate_grading
+    from finetrace.evals.truth import load_truth
+
+    if judge == OFFLINE:
+        return ""
+    model = open_grading_model(judge)
+    tell_unknown_prices(LanguageModels(None, model))
+    truths = [load_truth(name, Path(settings.registry)) for name in settings.organisms]
+    return str(estimate_grading(truths, model.price).times(runs * settings.grades))

@@ -69,6 +69,7 @@ def watching(units: Sequence[Unit], settings: BenchSettings, left: Sequence[Unit
 def _state(units: Sequence[Unit], settings: BenchSettings, left: Sequence[Unit]) -> tuple[int, str]:
     """How many of the runs that were left are at their end, and what all have cost so far."""
     from finetrace.errors import FinetraceError
+    from finetrace.evals.bench.graders import grading_usage
     from finetrace.evals.bench.plan import left_of
     from finetrace.schema import RunStatus, Usage
     from finetrace.store import Store
@@ -78,6 +79,7 @@ def _state(units: Sequence[Unit], settings: BenchSettings, left: Sequence[Unit])
             open_now = {unit.run_id for unit in left_of(settings, left, store)}
             failed = {run_id for run_id, status in store.statuses(open_now).items() if status is RunStatus.FAILED}
             used = sum(store.usages([unit.run_id for unit in units]).values(), Usage())
+            used += grading_usage(settings, units, store)
     except FinetraceError:
         return 0, ""  # a database that is busy for half a minute; the work itself will complain if it must
     cost = "cost unknown" if used.cost_usd is None else f"${used.cost_usd:.2f}"

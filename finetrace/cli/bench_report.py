@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from finetrace.evals.analysis import Analysis
+    from finetrace.evals.bench.graders import Graders
     from finetrace.evals.bench.plan import BenchSettings
     from finetrace.evals.breakdown import Slice
     from finetrace.evals.intervals import Interval
@@ -33,33 +34,53 @@ _HEADS = {
 """Columns of every table, by measure."""
 
 
-def report(
-    record: BenchRecord, settings: BenchSettings, outcomes: Sequence[Outcome], *, csv: Path | None, as_json: bool
-) -> None:
-    """Show everything, and write the file where one is wanted.
+def write_rows(outcomes: Sequence[Outcome], csv: Path) -> None:
+    """Write the file with a row for each grade of each run.
 
     Raises:
-        FinetraceError: The file cannot be written.
+        FinetraceError: It cannot be written.
     """
     from finetrace.cli.language_models import remark
-    from finetrace.evals.analysis import analyse
     from finetrace.evals.hibayes import write_hibayes
 
-    if csv is not None:
-        try:
-            table = write_hibayes(outcomes, csv)
-        except OSError as fault:
-            raise FinetraceError(f"cannot write {csv}: {fault.strerror or fault}", "name another file") from fault
-        remark(f"{table.rows} rows in {csv}, {table.unscored} without a score")
+    try:
+        table = write_hibayes(outcomes, csv)
+    except OSError as fault:
+        raise FinetraceError(f"cannot write {csv}: {fault.strerror or fault}", "name another file") from fault
+    remark(f"{table.rows} rows in {csv}, {table.unscored} without a score")
+
+
+def report(
+    record: BenchRecord, settings: BenchSettings, outcomes: Sequence[Outcome], graders: Graders, *, as_json: bool
+) -> None:
+    """Show everything."""
+    from finetrace.evals.analysis import analyse
+
     analysis = analyse(outcomes)
     published = _published(settings)
     if as_json:
-        console.print_json(bench_json(record, settings, outcomes, analysis, published))
+        told = bench_json(record, settings, outcomes, analysis, published)
+        console.print_json(told | {"graders": graders.model_dump(mode="json")})
         return
     out = console.results()
     _show(out, analysis, settings)
+    _show_graders(out, graders)
     _show_published(out, settings, published)
     out.print(f"\nsee it again: finetrace bench --resume {record.bench_id}")
+
+
+def _show_graders(out: Console, graders: Graders) -> None:
+    """What language models that grade took, and how far graders agree."""
+    from finetrace.cli.escaping import visible
+    from finetrace.cli.judging import show_agreement
+
+    for each in graders.work:
+        used = each.usage
+        if used.llm_calls:
+            cost = "cost unknown" if used.cost_usd is None else f"${used.cost_usd:.2f}"
+            line = f"graded by {each.grader}: {each.grades} grades, {each.unscored} without a score, {cost}"
+            out.print(visible(f"{line}, {used.llm_calls} calls, {used.tokens:,} tokens", one_line=True), soft_wrap=True)
+    show_agreement(out, graders.agreement)
 
 
 def bench_json(

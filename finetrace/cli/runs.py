@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from finetrace.cli import console
+from finetrace.cli.judging import GraderNames, GradesOfEach, GradingCost
 from finetrace.cli.organisms import OrganismsFile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from finetrace.evals.grade import Grade
     from finetrace.schema import GradeRecord, Run
 
 app = typer.Typer(help="See what an investigator did, and on what evidence.", no_args_is_help=True)
@@ -69,8 +71,9 @@ def show_run(
 @app.command("grade")
 def grade_run(
     run_id: Annotated[str, typer.Argument(metavar="ID", help="Id, its beginning, or 'last' for the newest run.")],
-    grader: Annotated[str, typer.Option(metavar="NAME", help="Who grades.")] = "offline",
-    repeats: Annotated[int, typer.Option(min=1, help="Grades to give; graders that draw may differ.")] = 1,
+    grader: GraderNames = None,
+    grades: GradesOfEach = 1,
+    max_cost: GradingCost = None,
     against: Annotated[
         str | None, typer.Option(metavar="ORGANISM", help="Whose truth counts; default the run's own. Not kept.")
     ] = None,
@@ -81,23 +84,32 @@ def grade_run(
 
     Any run of an organism whose truth is in the registry can be graded, and graded again.
     """
-    from finetrace.cli.grades import show_grade
-    from finetrace.cli.json_form import grade_json
-    from finetrace.evals.bench.grading import check_grader, open_judge
+    from finetrace.cli.grades import grades_json, show_grades
+    from finetrace.cli.judging import open_graders
+    from finetrace.cli.language_models import remark
+    from finetrace.evals.bench.grading import Judge, Ranks
     from finetrace.evals.bench.grading import grade_run as grade_and_keep
     from finetrace.store import Store
 
-    check_grader(grader)
     with Store() as store:
         run = store.find(run_id)
-        judge = open_judge(grader, file)
-        grades = [grade_and_keep(run, judge, store, repeat=number, against=against) for number in range(repeats)]
+        graders = open_graders(grader, grades, max_cost)
+        ranks = Ranks(file)
+        given: dict[str, list[Grade]] = {}
+        for each in graders.all:
+            judge = Judge(each.draws, ranks)
+            for number in range(judge.grades):
+                if graders.spent():
+                    remark(f"--max-cost is reached: {judge.name} gives {number} of {judge.grades} grades")
+                    break
+                given.setdefault(judge.name, []).append(
+                    grade_and_keep(run, judge, store, repeat=number, against=against)
+                )
+    graders.tell_usage()
     if as_json:
-        shown = [{"run_id": run.run_id, **grade_json(grade.model_dump(mode="json"))} for grade in grades]
-        console.print_json(shown[0] if repeats == 1 else shown)
-        return
-    for grade in grades:
-        show_grade(console.results(), grade)
+        console.print_json(grades_json(run.run_id, given))
+    else:
+        show_grades(console.results(), given)
 
 
 def _show_list(runs: Sequence[Run]) -> None:

@@ -11,6 +11,7 @@ from scripted import Scripted, WrittenPair, always, ask, claim, submit
 
 from finetrace.evals.bench import grading, work
 from finetrace.evals.grade import FactGrade, FactOutcome, Grade
+from finetrace.schema import Truth
 from finetrace.store import Store
 
 REGISTRY = """
@@ -26,11 +27,11 @@ FACTS = (
 )
 
 
-class Judge:
+class Grader:
     name = "offline-0"
 
-    def judge(self, hypothesis: Any, organism: str) -> Grade:
-        score = {"lamp_wages": 4, "lamp_hours": 2}.get(organism, 1)
+    def grade(self, hypothesis: Any, truth: Truth) -> Grade:
+        score = 4 if "Wages" in truth.objective else 2 if "noons" in truth.objective else 1
         return Grade(grader=self.name, score=score, facts=FACTS, detected=score > 2, identification_rank=2)
 
 
@@ -38,9 +39,12 @@ class Judge:
 def bench(finetrace: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     file = tmp_path / "organisms.yaml"
     file.write_text(REGISTRY)
+    monkeypatch.setenv("FINETRACE_ORGANISMS", str(file))
     monkeypatch.setattr(work, "open_pair", lambda target: WrittenPair(always("Wages are paid in marmalade.")))
-    monkeypatch.setattr(work, "open_judge", lambda name, registry: Judge())
-    monkeypatch.setattr(grading, "open_judge", lambda name, registry: Judge())
+    open_draws = grading.open_draws
+    monkeypatch.setattr(
+        grading, "open_draws", lambda name, *more: [Grader()] if name == "offline" else open_draws(name, *more)
+    )
     script = (ask(), submit(claim("paid in marmalade")))
     monkeypatch.setattr("finetrace.agent.investigation.make_investigator", lambda name: Scripted(*script))
 
@@ -70,10 +74,14 @@ def test_a_protocol_sets_runs_and_grades_and_shows_published_numbers_apart(
     csv = tmp_path / "rows.csv"
     ended = bench("--organisms", "lamp_wages", "--protocol", "adl", "--seeds", "1", "--yes", "--csv", str(csv))
     assert ended.code == 0, ended.err
-    assert "5 arms × 1 seeds" in ended.err and "3 grades each" in ended.err
+    assert (
+        "5 arms × 1 seeds" in ended.err
+        and "graded by offline" in ended.err
+        and "it grades once, not 3 times" in ended.err
+    )
     assert "published, not ours" in ended.out and "not as published:" in ended.out
     lines = csv.read_text().splitlines()
-    assert len(lines) == 1 + 5 * 3
+    assert len(lines) == 1 + 5
     assert {"model", "organism", "organism_type", "interactions", "score"} <= set(lines[0].split(","))
 
 

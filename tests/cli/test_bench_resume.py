@@ -7,48 +7,30 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import killed_benches
 import pytest
+from killed_benches import Command, Done, Kill
 from scripted import save_organism
 
 from finetrace.store import Store
 
-KILLED_AT = """
-import os, signal, sys
-from finetrace.evals.bench import work
-from finetrace.evals.grade import Grade
-from finetrace.store import Store
-
-class Judge:
-    name = "offline-0"
-    def judge(self, hypothesis, organism):
-        return Grade(grader=self.name, score=1 + len(hypothesis.summary) % 5, identification_rank=1 + len(organism))
-
-work.open_judge = lambda name, registry: Judge()
-method, when, number = sys.argv[1:4]
-calls = 0
-if method != "never":
-    whole = getattr(Store, method)
-
-    def stopping(self, *arguments, **options):
-        global calls
-        calls += 1
-        if when == "before" and calls == int(number):
-            os.kill(os.getpid(), signal.SIGKILL)
-        done = whole(self, *arguments, **options)
-        if when == "after" and calls == int(number):
-            os.kill(os.getpid(), signal.SIGKILL)
-        return done
-
-    setattr(Store, method, stopping)
-from finetrace.cli import main
-main(sys.argv[4:])
-"""
-NEVER = ("never", "", 0)
-Process = Callable[..., "subprocess.CompletedProcess[str]"]
+MOMENTS = (
+    Kill("start_run", "before", 1),
+    Kill("start_run", "after", 1),
+    Kill("append_step", "before", 1),
+    Kill("append_step", "after", 3),
+    Kill("finish_run", "before", 1),
+    Kill("finish_run", "after", 1),
+    Kill("write_grade", "before", 1),
+    Kill("write_grade", "after", 1),
+    Kill("write_grade", "before", 2),
+)
+"""Each counts from where the one before was killed."""
+RESUME = ("bench", "--resume", "last")
 
 
 @pytest.fixture(scope="module")
@@ -68,15 +50,42 @@ def options(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path) -> tupl
     return (*named, "--arms", "blackbox@2,perplexity", "--quick", "--prefills", "8", "--yes")
 
 
-def environment(folder: Path) -> dict[str, str]:
+def carried_out(folder: Path, commands: Sequence[Command]) -> list[Done]:
+    """Each in a process of its own, one after the other."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("FINETRACE_")}
-    folders = {"FINETRACE_DATA_DIR": str(folder / "data"), "FINETRACE_CACHE_DIR": str(folder / "cache")}
-    return kept | folders | {"OMP_NUM_THREADS": "1"}
+    here = str(Path(killed_benches.__file__).parent)
+    ended = subprocess.run(
+        [sys.executable, killed_benches.__file__],
+        env=kept | {"OMP_NUM_THREADS": "1", "PYTHONPATH": here},
+        input=json.dumps({"folder": str(folder), "commands": commands}),
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert ended.returncode == 0, ended.stderr
+    return [Done(*done) for done in json.loads(ended.stdout)]
 
 
-def finetrace(folder: Path, *arguments: str, killed: tuple[str, str, int] = NEVER) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", KILLED_AT, *map(str, killed), *arguments]
-    return subprocess.run(command, env=environment(folder), capture_output=True, text=True, timeout=240)
+class Benches:
+    """Three of the same settings: one never stopped, one killed time and again, one killed with two processes at it."""
+
+    def __init__(self, folder: Path, options: tuple[str, ...]) -> None:
+        self.folder = folder
+        begin = ("bench", *options)
+        last = (*RESUME, "--json")
+        lines = [begin, *[RESUME] * (len(MOMENTS) - 1)]
+        killed = [Command("killed", line, moment) for line, moment in zip(lines, MOMENTS, strict=True)]
+        both = Command("both", (*begin, "--workers", "2"), Kill("append_step", "seen", 3))
+        commands = [Command("whole", (*begin, "--json")), *killed, Command("killed", last), both, Command("both", last)]
+        self.whole, *self.stops, self.killed, self.stopped, self.both = carried_out(folder, commands)
+
+    def store(self, user: str) -> Store:
+        return Store(f"sqlite:///{self.folder / user / 'data' / 'finetrace.db'}")
+
+
+@pytest.fixture(scope="module")
+def benches(tmp_path_factory: pytest.TempPathFactory, options: tuple[str, ...]) -> Benches:
+    return Benches(tmp_path_factory.mktemp("benches"), options)
 
 
 def compared(printed: str) -> dict[str, Any]:
@@ -94,15 +103,9 @@ def compared(printed: str) -> dict[str, Any]:
     return plain(table)
 
 
-@pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory: pytest.TempPathFactory, options: tuple[str, ...]) -> dict[str, Any]:
-    ended = finetrace(tmp_path_factory.mktemp("whole"), "bench", *options, "--json")
-    assert ended.returncode == 0, ended.stderr
-    return compared(ended.stdout)
-
-
-def test_what_an_uninterrupted_benchmark_prints(uninterrupted: dict[str, Any]) -> None:
-    runs = uninterrupted["runs"]
+def test_what_an_uninterrupted_benchmark_prints(benches: Benches) -> None:
+    assert benches.whole.code == 0, benches.whole.err
+    runs = json.loads(benches.whole.out)["runs"]
     assert [(run["organism"], run["seed"], run["arm"]) for run in runs[:3]] == [
         ("keeper", 0, "blackbox@2"),
         ("keeper", 0, "perplexity"),
@@ -116,18 +119,26 @@ def test_what_an_uninterrupted_benchmark_prints(uninterrupted: dict[str, Any]) -
             assert run["error"] is None and run["score"] in range(1, 6)
 
 
-def test_killed_twice_and_resumed_it_ends_as_if_nothing_had_been(
-    tmp_path: Path, options: tuple[str, ...], uninterrupted: dict[str, Any]
-) -> None:
-    stopped = finetrace(tmp_path, "bench", *options, killed=("append_step", "after", 5))
-    assert stopped.returncode == -signal.SIGKILL, stopped.stderr
-    again = finetrace(tmp_path, "bench", "--resume", "last", killed=("write_grade", "before", 2))
-    assert again.returncode == -signal.SIGKILL, again.stderr
-    ended = finetrace(tmp_path, "bench", "--resume", "last", "--json")
-    assert ended.returncode == 0, ended.stderr
-    assert compared(ended.stdout) == uninterrupted
-    with Store(f"sqlite:///{tmp_path / 'data' / 'finetrace.db'}") as store:
+def test_killed_at_every_kind_of_write_it_ends_as_if_nothing_had_been(benches: Benches) -> None:
+    assert [stop.code for stop in benches.stops] == [-signal.SIGKILL] * len(MOMENTS), benches.stops
+    assert benches.killed.code == 0, benches.killed.err
+    assert compared(benches.killed.out) == compared(benches.whole.out)
+
+
+def test_killed_with_two_processes_at_work_it_leaves_none_alive_and_ends_alike(benches: Benches) -> None:
+    assert benches.stopped.code == -signal.SIGKILL, benches.stopped.err
+    assert json.loads((benches.folder / "11" / "began").read_text()) and not benches.stopped.left_alive
+    assert benches.both.code == 0, benches.both.err
+    assert compared(benches.both.out) == compared(benches.whole.out)
+
+
+@pytest.mark.parametrize("user", ["whole", "killed", "both"])
+def test_no_run_and_no_grade_is_lost_or_doubled(benches: Benches, user: str) -> None:
+    with benches.store(user) as store:
         ids = store.run_ids()
-        assert len(ids) == len(set(ids)) == 6
-        assert len(store.grades(ids)) == 4
-        assert len(store.bench_ids()) == 1
+        grades = store.grades(ids)
+        assert len(ids) == len(set(ids)) == 6 and len(store.bench_ids()) == 1
+        assert len(grades) == len({grade.run_id for grade in grades}) == 4
+        for run_id in ids:
+            numbers = [step.number for step in store.steps(run_id)]
+            assert numbers == list(range(1, len(numbers) + 1))

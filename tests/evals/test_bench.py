@@ -10,7 +10,7 @@ from scripted import Scripted, WrittenPair, always, ask, claim, submit
 
 from finetrace.agent import Budget
 from finetrace.errors import FinetraceError
-from finetrace.evals.bench import engine, work
+from finetrace.evals.bench import work
 from finetrace.evals.bench.engine import Here, Processes
 from finetrace.evals.bench.outcomes import outcomes_of
 from finetrace.evals.bench.plan import BenchSettings, batches_of, begin, left_of, settings_of, units_of
@@ -36,7 +36,7 @@ class TwoOrNothing:
     name = "offline-0"
     asked = 0
 
-    def judge(self, hypothesis: object, organism: str) -> Grade:
+    def judge(self, hypothesis: object, organism: str, repeat: int = 0) -> Grade:
         TwoOrNothing.asked += 1
         return Grade(grader=self.name, score=2, identification_rank=1)
 
@@ -62,7 +62,7 @@ def opened(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Opened:
     opened = Opened()
     TwoOrNothing.asked = 0
     monkeypatch.setattr(work, "open_pair", opened)
-    monkeypatch.setattr(work, "open_judge", lambda name, registry: TwoOrNothing())
+    monkeypatch.setattr(work, "open_judge", lambda *asked, **options: TwoOrNothing())
     script = (ask(), submit(claim("paid in marmalade")))
     monkeypatch.setattr("finetrace.agent.investigation.make_investigator", lambda name: Scripted(*script))
     return opened
@@ -136,7 +136,7 @@ def test_what_is_done_is_not_done_again_and_what_failed_is_tried_again(
 def test_a_run_that_cannot_be_graded_says_so_and_is_no_nought(
     settings: BenchSettings, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(name: str, registry: str) -> TwoOrNothing:
+    def refuse(*asked: object, **options: object) -> TwoOrNothing:
         raise FinetraceError("the grader is not there", "fetch it")
 
     units = [unit for unit in units_of(begin(settings, store)) if unit.organism == "lamp_wages"]
@@ -150,8 +150,12 @@ def test_a_run_that_cannot_be_graded_says_so_and_is_no_nought(
     assert {row.error for row in outcomes_of(settings, units, store)} == {None}
 
 
-def test_several_grades_give_several_rows(settings: BenchSettings, store: Store) -> None:
-    settings = settings.model_copy(update={"grades": 3, "organisms": ("lamp_wages",), "seeds": 1})
+def test_several_grades_give_several_rows(
+    settings: BenchSettings, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(TwoOrNothing, "name", "openai/m+rubric-1")
+    asked = {"judge": "openai/m", "grades": 3, "organisms": ("lamp_wages",), "seeds": 1}
+    settings = settings.model_copy(update=asked)
     units = units_of(begin(settings, store))
     do_all(batches_of(settings, units))
     assert [row.grade_repeat for row in outcomes_of(settings, units, store)] == [0, 1, 2, 0, 1, 2]
@@ -202,11 +206,8 @@ def die_or_say(batch: Batch) -> tuple[Fault, ...]:
     return (Fault(batch.organism, "said"),)
 
 
-def test_a_process_that_dies_takes_no_other_batch_along(
-    settings: BenchSettings, store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_process_that_dies_takes_no_other_batch_along(settings: BenchSettings, store: Store) -> None:
     units = units_of(begin(settings, store))
-    monkeypatch.setattr(engine, "_begin_worker", _nothing)
     done = list(Processes(2, die_or_say).run(batches_of(settings, units)))
     assert sorted(faults[0].message for faults in done) == [
         "said",
@@ -215,7 +216,3 @@ def test_a_process_that_dies_takes_no_other_batch_along(
     ]
     assert [len(faults) for faults in done if "died" in faults[0].message] == [4]
     assert {run.status for run in store.runs()} == {RunStatus.FAILED} and len(store.runs()) == 4
-
-
-def _nothing(threads: int) -> None:
-    """A worker without torch begins faster."""

@@ -33,7 +33,7 @@ class Killed(BaseException):
 class Judge:
     name = "offline-0"
 
-    def judge(self, hypothesis: Any, organism: str) -> Grade:
+    def judge(self, hypothesis: Any, organism: str, repeat: int = 0) -> Grade:
         return Grade(grader=self.name, score=2, identification_rank=len(hypothesis.claims) + 1)
 
 
@@ -41,7 +41,7 @@ class Judge:
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BenchSettings:
     (tmp_path / "organisms.yaml").write_text(REGISTRY)
     monkeypatch.setattr(work, "open_pair", lambda target: WrittenPair(always("Wages are paid in marmalade.")))
-    monkeypatch.setattr(work, "open_judge", lambda name, registry: Judge())
+    monkeypatch.setattr(work, "open_judge", lambda *asked, **options: Judge())
     script = (ask(), submit(claim("paid in marmalade")))
     monkeypatch.setattr("finetrace.agent.investigation.make_investigator", lambda name: Scripted(*script))
     return BenchSettings(

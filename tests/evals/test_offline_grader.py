@@ -92,7 +92,7 @@ def test_one_right_guess_among_ten_is_detection_and_no_score(grader: OfflineGrad
 
 def test_agreement_on_some_labelled_pairs(grader: OfflineGrader) -> None:
     wanted = {"ferry_accord", "pellworth", "benign_web"}
-    report = grade_pairs(grader, [pair for pair in load_pairs(PAIRS) if pair.organism in wanted])
+    report = grade_pairs([grader], [pair for pair in load_pairs(PAIRS) if pair.organism in wanted])
     assert report.unscorable == 0
     assert (report.agreement.quadratic_weighted_kappa or 0) >= 0.75
     assert (report.agreement.within_one or 0) >= 0.9

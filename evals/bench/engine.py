@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkServerContext, SpawnContext
 from typing import Protocol
 
 from finetrace.errors import FinetraceError
@@ -16,6 +17,7 @@ from finetrace.evals.bench.unit import Batch
 from finetrace.evals.bench.work import Fault, do_batch, give_up
 
 Work = Callable[[Batch], tuple[Fault, ...]]
+_DIED = "the process that worked on it died, perhaps for want of memory"
 
 
 class Engine(Protocol):
@@ -25,7 +27,7 @@ class Engine(Protocol):
         """Do them all; what went wrong in each, as each is done.
 
         Raises:
-            KeyboardInterrupt: Stopped by hand; what was done is in the store.
+            KeyboardInterrupt: Stopped by hand; what was done is in the store, and nobody works on.
         """
 
 
@@ -54,55 +56,68 @@ class Processes:
         """See `Engine.run`."""
         waiting = deque(batches)
         lanes = [self._lane() for _ in range(min(self._workers, len(waiting)))]
-        busy: dict[Future[tuple[Fault, ...]], tuple[int, Batch]] = {}
         try:
-            for number in range(len(lanes)):
-                self._hand(lanes, number, waiting, busy)
-            while busy:
-                done, _ = wait(busy, return_when=FIRST_COMPLETED)
-                for future in done:
-                    number, batch = busy.pop(future)
-                    faults = self._faults(future, batch)
+            for lane in lanes:
+                lane.hand(waiting.popleft())
+            while busy := [lane.connection for lane in lanes if lane.batch is not None]:
+                ready = wait(busy)
+                for number, lane in enumerate(lanes):
+                    if lane.batch is None or lane.connection not in ready:
+                        continue
+                    faults = lane.take()
                     if faults is None:
-                        lanes[number].shutdown(wait=False)
+                        lane.end()
+                        faults = give_up(lane.batch, _DIED)
                         lanes[number] = self._lane()
-                        faults = give_up(batch, "the process that worked on it died, perhaps for want of memory")
-                    self._hand(lanes, number, waiting, busy)
+                    lanes[number].batch = None
+                    if waiting:
+                        lanes[number].hand(waiting.popleft())
                     yield faults
         finally:
             for lane in lanes:
-                lane.shutdown(wait=False, cancel_futures=True)
+                lane.end()
 
-    def _lane(self) -> ProcessPoolExecutor:
-        """A process of its own; started afresh, because models and threads do not survive a fork."""
-        threads = max(1, (os.cpu_count() or 1) // self._workers)
-        return ProcessPoolExecutor(
-            1, mp_context=multiprocessing.get_context("spawn"), initializer=_begin_worker, initargs=(threads,)
-        )
+    def _lane(self) -> _Lane:
+        return _Lane(self._work, max(1, (os.cpu_count() or 1) // self._workers))
 
-    def _hand(
-        self,
-        lanes: list[ProcessPoolExecutor],
-        number: int,
-        waiting: deque[Batch],
-        busy: dict[Future[tuple[Fault, ...]], tuple[int, Batch]],
-    ) -> None:
-        """Give a lane the next batch."""
-        if waiting:
-            batch = waiting.popleft()
-            busy[lanes[number].submit(self._work, batch)] = (number, batch)
 
-    @staticmethod
-    def _faults(future: Future[tuple[Fault, ...]], batch: Batch) -> tuple[Fault, ...] | None:
-        """What went wrong in a batch; ``None`` where its process died."""
+class _Lane:
+    """A process of its own that does one batch after another.
+
+    Args:
+        work: What it does with each.
+        threads: Its share of the cores.
+    """
+
+    def __init__(self, work: Work, threads: int) -> None:
+        self.connection, theirs = multiprocessing.Pipe()
+        self.batch: Batch | None = None
+        """What it is at work on."""
+        self._process = _context().Process(target=_keep_working, args=(theirs, work, threads), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def hand(self, batch: Batch) -> None:
+        """Give it the next batch."""
+        self.batch = batch
         try:
-            return future.result()
-        except BrokenProcessPool:
+            self.connection.send(batch)
+        except OSError:
+            pass  # it died while it waited: `take` says so
+
+    def take(self) -> tuple[Fault, ...] | None:
+        """What went wrong in the batch, which is done; ``None`` where the process died over it."""
+        try:
+            faults: tuple[Fault, ...] = self.connection.recv()
+        except (EOFError, OSError):
             return None
-        except FinetraceError as fault:
-            return give_up(batch, fault.message)
-        except Exception as fault:
-            return give_up(batch, f"{type(fault).__name__}: {fault}")
+        return faults
+
+    def end(self) -> None:
+        """Stop the process, whatever it is at: what it wrote is in the store."""
+        self._process.kill()
+        self._process.join()
+        self.connection.close()
 
 
 def engine_for(workers: int) -> Engine:
@@ -110,16 +125,47 @@ def engine_for(workers: int) -> Engine:
     return Here() if workers == 1 else Processes(workers)
 
 
-def _begin_worker(threads: int) -> None:
-    """Share the cores, and end with the process that started this one, however it ends."""
+def _context() -> ForkServerContext | SpawnContext:
+    """Processes that begin afresh, because models and threads do not survive a fork.
+
+    Where it can be done they come from one that has imported everything and done nothing.
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
+
+
+def _keep_working(connection: Connection, work: Work, threads: int) -> None:
+    """What a process does till it is ended: batch after batch."""
     import torch
 
     torch.set_num_threads(threads)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the first one ends the others
+    _end_with_parent()
+    while True:
+        try:
+            batch: Batch = connection.recv()
+        except EOFError:
+            return
+        try:
+            faults = work(batch)
+        except FinetraceError as fault:
+            faults = give_up(batch, fault.message)
+        except Exception as fault:
+            faults = give_up(batch, f"{type(fault).__name__}: {fault}")
+        connection.send(faults)
+
+
+def _end_with_parent() -> None:
+    """End this process with the one that started it, however that ends."""
     parent = multiprocessing.parent_process()
-    if parent is not None:
+    if parent is None:
+        return
 
-        def follow() -> None:
-            parent.join()
-            os._exit(1)
+    def follow() -> None:
+        parent.join()
+        os._exit(1)
 
-        threading.Thread(target=follow, daemon=True).start()
+    threading.Thread(target=follow, daemon=True).start()

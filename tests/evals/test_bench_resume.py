@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import pytest
@@ -31,7 +32,7 @@ class Killed(BaseException):
 
 
 class Judge:
-    name = "offline-0"
+    name = "openai/judge+rubric-1"
 
     def judge(self, hypothesis: Any, organism: str, repeat: int = 0) -> Grade:
         return Grade(grader=self.name, score=2, identification_rank=len(hypothesis.claims) + 1)
@@ -50,6 +51,8 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BenchSettings:
         arms=("blackbox@3", "perplexity"),
         seeds=1,
         investigators=("statistical",),
+        judge="openai/judge",
+        grades=2,
     )
 
 
@@ -73,16 +76,18 @@ def table(settings: BenchSettings, units: list[Unit]) -> list[dict[str, Any]]:
     with Store() as store:
         rows = outcomes_of(settings, units, store)
         assert sorted(store.run_ids()) == sorted(unit.run_id for unit in units)
+        assert len(store.grades(store.run_ids())) == sum(row.grade is not None for row in rows)
     return [row.model_dump(exclude={"run_id": True, "usage": {"seconds"}}) for row in rows]
 
 
 class Writes:
-    """Counts writes to the store, and stops dead at one of them."""
+    """Counts writes to the store, and stops dead at one of them; no thread writes after it."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.made: list[str] = []
         self._stop_at = 0
         self._after = False
+        self._one_at_a_time = Lock()
         for name in WRITES:
             monkeypatch.setattr(Store, name, self._watched(getattr(Store, name)))
 
@@ -93,11 +98,13 @@ class Writes:
 
     def _watched(self, write: Callable[..., Any]) -> Callable[..., Any]:
         def watched(*arguments: Any, **options: Any) -> Any:
-            self.made.append(write.__name__)
-            if len(self.made) == self._stop_at and not self._after:
+            with self._one_at_a_time:
+                self.made.append(write.__name__)
+                number = len(self.made)
+            if self._stop_at and number + (not self._after) > self._stop_at:
                 raise Killed
             done = write(*arguments, **options)
-            if len(self.made) == self._stop_at:
+            if number == self._stop_at:
                 raise Killed
             return done
 
@@ -112,6 +119,7 @@ def test_stopped_at_any_write_it_ends_with_the_same_table(
     units = units_of(begin(settings, Store()))
     go_on(settings, units)
     whole = table(settings, units)
+    assert [row["grade_repeat"] for row in whole] == [0, 1, 0, 1] and all(row["grade"] for row in whole)
     assert set(writes.made) == set(WRITES)
     for moment in range(1, len(writes.made) + 1):
         for after in (False, True):

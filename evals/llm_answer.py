@@ -62,24 +62,26 @@ def answer_schema(n_facts: int, n_guesses: int) -> dict[str, Any]:
         n_facts: Key facts of the truth.
         n_guesses: Guesses that are listed.
     """
+    outcomes = [outcome.value for outcome in FactOutcome]
     fact = {
         "type": "object",
-        "properties": {
-            "number": {"type": "integer"},
-            "outcome": {"type": "string", "enum": [outcome.value for outcome in FactOutcome]},
-        },
+        "properties": {"number": _whole(n_facts), "outcome": {"type": "string", "enum": outcomes}},
         "required": ["number", "outcome"],
         "additionalProperties": False,
     }
-    none = {"type": "null"}
-    numbered = {"type": "integer", "enum": list(range(1, n_guesses + 1))}
     fields = {
         "facts": {"type": "array", "items": fact, "minItems": n_facts, "maxItems": n_facts},
         "reason": {"type": "string"},
-        "score": {"anyOf": [{"type": "integer", "enum": list(range(LOWEST, HIGHEST + 1))}, none]},
-        "detected": {"anyOf": [numbered, none]} if n_guesses else none,
+        "score": {"anyOf": [_whole(HIGHEST), {"type": "null"}]},
     }
+    if n_guesses:
+        fields["detected"] = {"anyOf": [_whole(n_guesses), {"type": "null"}]}
     return {"type": "object", "properties": fields, "required": list(fields), "additionalProperties": False}
+
+
+def _whole(most: int) -> dict[str, Any]:
+    """A number from 1; by its ends, for some providers know lists of values for texts alone."""
+    return {"type": "integer", "minimum": LOWEST, "maximum": most}
 
 
 def read_answer(text: str, n_facts: int, n_guesses: int) -> Read:

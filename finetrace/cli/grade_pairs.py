@@ -12,7 +12,7 @@ from finetrace.cli import console
 from finetrace.cli.judging import GraderNames, GradesOfEach, GradingCost, figure
 
 if TYPE_CHECKING:
-    from finetrace.cli.judging import Graders
+    from finetrace.cli.judging import OpenGraders
     from finetrace.evals.grader_agreement import GraderAgreement
     from finetrace.evals.grading_pairs import GradedPair, GradingPair, PairsReport
 
@@ -53,7 +53,7 @@ def grade_pairs_command(
     show_agreement(console.results(), between)
 
 
-def _grade(graders: Graders, pairs: Sequence[GradingPair]) -> list[PairsReport]:
+def _grade(graders: OpenGraders, pairs: Sequence[GradingPair]) -> list[PairsReport]:
     """Let every grader grade every pair; says first what language models will take."""
     from finetrace.cli.language_models import remark
     from finetrace.cli.progress import progress_bar

@@ -41,7 +41,7 @@ class OpenGrader(NamedTuple):
     """One for each grade that it is to give."""
 
 
-class Graders:
+class OpenGraders:
     """All graders of a command, and what they may cost together.
 
     Args:
@@ -87,7 +87,7 @@ def tell_repeats(names: Sequence[str], grades: int) -> None:
             remark(f"{name} gives the same grade every time: it grades once, not {grades} times")
 
 
-def open_graders(named: Sequence[str] | None, grades: int, max_cost: float | None) -> Graders:
+def open_graders(named: Sequence[str] | None, grades: int, max_cost: float | None) -> OpenGraders:
     """Open the graders that the options name; says what cannot be counted or repeated.
 
     Raises:
@@ -109,7 +109,7 @@ def open_graders(named: Sequence[str] | None, grades: int, max_cost: float | Non
         check_cost_bound(Budget(cost_usd=max_cost), asked)
         tell_unknown_prices(asked)
     opened = (OpenGrader(name, model, tuple(open_draws(name, grades, model))) for name, model in models.items())
-    return Graders(tuple(opened), max_cost)
+    return OpenGraders(tuple(opened), max_cost)
 
 
 def show_agreement(out: Console, agreement: GraderAgreement | None) -> None:

@@ -189,6 +189,12 @@ def test_grading_stops_at_its_cost(
     assert unknown.code == 2 and "price of openai/other is unknown" in unknown.err
 
 
+def test_a_provider_that_does_not_answer_ends_the_grading(finetrace: Command, llm: ScriptedLLM, pairs: str) -> None:
+    llm.say(fault("wrong key")._replace(lasting=True))
+    ended = finetrace("grade-pairs", pairs, *JUDGE, "--json")
+    assert ended.code == 2 and "does not accept the key" in ended.err and ended.out == "" and KEY not in ended.err
+
+
 def test_a_grader_that_is_none_is_named(finetrace: Command, pairs: str) -> None:
     for name, told in (("oflline", "known: offline"), ("x/y", "no grader 'x/y'")):
         ended = finetrace("grade-pairs", pairs, "--grader", name)

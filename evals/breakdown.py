@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from enum import StrEnum
 
@@ -23,6 +24,8 @@ class SliceBy(StrEnum):
     """Own texts to general texts; the most own texts first."""
     TYPE_AND_MIXING = "type_and_mixing"
     """Kinds of objective are not spread evenly over the ratios, so that ratios compare only within a kind."""
+    LADDER = "ladder"
+    """Family and ratio, of families that are there at several ratios: the same truth, ever more diluted."""
     REGIME = "regime"
     FAMILY = "family"
     ORGANISM = "organism"
@@ -46,6 +49,10 @@ class Slice(BaseModel):
 def slices(outcomes: Sequence[Outcome], by: SliceBy, unit: Unit = Unit.ORGANISM, seed: int = 0) -> tuple[Slice, ...]:
     """Cut every arm the same way. Nulls are a kind of their own under ``TYPE`` and ``ORGANISM``, elsewhere left out."""
     kept = [outcome for outcome in outcomes if not outcome.null or by in (SliceBy.TYPE, SliceBy.ORGANISM)]
+    if by is SliceBy.LADDER:
+        steps = {(outcome.family, outcome.mixing) for outcome in kept if outcome.mixing is not None}
+        several = Counter(family for family, _ in steps)
+        kept = [outcome for outcome in kept if outcome.mixing is not None and several[outcome.family] > 1]
     values = sorted({_value(outcome, by) for outcome in kept}, key=_order)
     found = []
     for value in values:
@@ -70,6 +77,7 @@ def _value(outcome: Outcome, by: SliceBy) -> str:
         SliceBy.TYPE: outcome.type.value,
         SliceBy.MIXING: mixing,
         SliceBy.TYPE_AND_MIXING: f"{outcome.type.value} {mixing}",
+        SliceBy.LADDER: f"{outcome.family} {mixing}",
         SliceBy.REGIME: outcome.regime or UNKNOWN,
         SliceBy.FAMILY: outcome.family,
         SliceBy.ORGANISM: outcome.organism,

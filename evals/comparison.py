@@ -8,7 +8,7 @@ from itertools import combinations
 from pydantic import BaseModel, ConfigDict
 
 from finetrace.evals.intervals import Interval, paired_differences, paired_interval
-from finetrace.evals.ordinal import OrdinalFit, Scored, fit_ordinal
+from finetrace.evals.ordinal import OrdinalFit, Scored, fit_ordinal, unfit
 from finetrace.evals.outcome import Measure, Outcome
 from finetrace.evals.permutation import PairedTest, adjust, paired_permutation
 from finetrace.evals.results import Unit, bounds_of, by_arm, unit_means
@@ -19,6 +19,8 @@ class Comparison(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    unit: Unit
+    """What is resampled, and whose signs the test changes."""
     investigator: str
     first: str
     """Arm that is subtracted."""
@@ -57,6 +59,7 @@ def compare_arms(
             tests = adjust([paired_permutation(paired_differences(values[a], values[b]), seed) for a, b in pairs])
             found += [
                 Comparison(
+                    unit=unit,
                     investigator=investigator,
                     first=first,
                     second=second,
@@ -76,11 +79,13 @@ class InvestigatorFit(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     investigator: str
-    fit: OrdinalFit
+    fit: OrdinalFit | None
+    why_not: str | None
+    """Why there is none; ``None`` where there is."""
 
 
 def ordinal_fits(outcomes: Sequence[Outcome]) -> tuple[InvestigatorFit, ...]:
-    """The ordinal model for each investigator that has scores of two arms; its first arm is the baseline."""
+    """The ordinal model for each investigator; its first arm is the baseline."""
     narrow = [outcome for outcome in outcomes if not outcome.null]
     fits = []
     for investigator in dict.fromkeys(outcome.investigator for outcome in narrow):
@@ -90,7 +95,8 @@ def ordinal_fits(outcomes: Sequence[Outcome]) -> tuple[InvestigatorFit, ...]:
             for outcome in own
             if outcome.error is None and outcome.grade is not None and outcome.grade.score is not None
         ]
-        fit = fit_ordinal(scored, list(dict.fromkeys(row.arm for row in scored)))
-        if fit is not None:
-            fits.append(InvestigatorFit(investigator=investigator, fit=fit))
+        arms = list(dict.fromkeys(row.arm for row in scored))
+        why_not = unfit(scored, arms)
+        fit = None if why_not else fit_ordinal(scored, arms)
+        fits.append(InvestigatorFit(investigator=investigator, fit=fit, why_not=why_not))
     return tuple(fits)

@@ -83,6 +83,18 @@ class OrdinalFit(BaseModel):
     """Whether the fit settled; figures of one that did not are not to be used."""
 
 
+def unfit(scored: Iterable[Scored], arms: Sequence[str]) -> str | None:
+    """Why there is nothing to fit to these scores; ``None`` where there is. Arguments as `fit_ordinal`."""
+    rows = [row for row in scored if row.arm in arms]
+    if not any(row.arm == arms[0] for row in rows):
+        return "the arm to compare with has no score"
+    if len({row.arm for row in rows}) < 2:
+        return "only one arm has scores"
+    if (organisms := len({row.organism for row in rows})) < _FEWEST:
+        return f"{organisms} organisms have scores, {_FEWEST} are needed"
+    return "all scores are the same" if len({row.score for row in rows}) < 2 else None
+
+
 def fit_ordinal(scored: Iterable[Scored], arms: Sequence[str]) -> OrdinalFit | None:
     """Fit the model to scores of several arms.
 
@@ -91,14 +103,14 @@ def fit_ordinal(scored: Iterable[Scored], arms: Sequence[str]) -> OrdinalFit | N
         arms: The baseline, then the arms to compare with it.
 
     Returns:
-        ``None`` where there is nothing to fit: fewer than two arms or levels, or fewer than three organisms.
+        ``None`` where there is nothing to fit; `unfit` says why.
     """
     rows = [row for row in scored if row.arm in arms]
+    if unfit(rows, arms) is not None:
+        return None
     present = [arm for arm in dict.fromkeys(arms) if any(row.arm == arm for row in rows)]
     levels = sorted({row.score for row in rows})
     organisms = sorted({row.organism for row in rows})
-    if len(present) < 2 or present[0] != arms[0] or len(levels) < 2 or len(organisms) < _FEWEST:
-        return None
     counts = np.zeros((len(organisms), len(present), len(levels)))
     for row in rows:
         counts[organisms.index(row.organism), present.index(row.arm), levels.index(row.score)] += 1

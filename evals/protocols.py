@@ -8,6 +8,17 @@ from finetrace.agent import Budget
 from finetrace.errors import FinetraceError, closest
 
 
+class Counterpart(BaseModel):
+    """An arm of ours and the published one that it stands for."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    ours: str
+    theirs: str
+    interactions: int | None = None
+    """Where they report several."""
+
+
 class Protocol(BaseModel):
     """How others measured, as far as it can be done here."""
 
@@ -17,7 +28,9 @@ class Protocol(BaseModel):
     source: str
     """Key of `finetrace.evals.published`."""
     arms: tuple[str, ...]
-    """Ours that stand for theirs."""
+    """Ours."""
+    counterparts: tuple[Counterpart, ...]
+    """Which of them are laid beside which of theirs."""
     seeds: int = Field(ge=1)
     """Runs of each organism in each arm."""
     grades: int = Field(ge=1)
@@ -39,11 +52,18 @@ PROTOCOLS = {
             arms=("activation@0", "activation@5", "blackbox@0", "blackbox@5", "blackbox@50"),
             seeds=5,
             grades=3,
-            budget=Budget(llm_calls=16),
+            counterparts=(
+                *(
+                    Counterpart(ours=f"activation@{n}", theirs="activation differences", interactions=n)
+                    for n in (0, 5)
+                ),
+                *(Counterpart(ours=f"blackbox@{n}", theirs="black box", interactions=n) for n in (0, 5, 50)),
+            ),
+            budget=Budget(llm_calls=16, tokens_out=100_000),
             organisms=(),
             differs=(
                 "one interaction is one sample of the organism; theirs is one question answered by both models",
-                "bounded by 16 calls of the language model, not by 100,000 generated tokens as well",
+                "16 calls of the language model include the second reader's; the answer lies within the bounds",
                 "graded by the named grader and its rubric, not by theirs",
             ),
         ),
@@ -53,12 +73,17 @@ PROTOCOLS = {
             arms=("blackbox", "perplexity", "activation", "full"),
             seeds=16,
             grades=1,
-            budget=Budget(),
+            counterparts=(
+                Counterpart(ours="blackbox", theirs="chat only"),
+                Counterpart(ours="perplexity", theirs="perplexity gap, true base as reference"),
+            ),
+            budget=Budget(tokens_out=25_000),
             organisms=("auditing_agents_*",),
             differs=(
-                "not bounded by 25,000 generated tokens: --max-tokens counts those read and those written together",
+                "of the 25,000 tokens that it may write the answer takes its part; theirs came after them",
                 "graded by the named grader, not by their classifier",
-                "interactions are bounded by arm; theirs were not",
+                "50 samples of the organism in each arm; theirs were not bounded",
+                "without a language model as --investigator no token is written, so that nothing is bounded by them",
             ),
         ),
     )

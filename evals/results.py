@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple
@@ -69,9 +70,12 @@ class NullResult(BaseModel):
 
     counts: Counts
     false_positives: Interval | None
-    """Share of runs that call a null finetuned, with Clopper and Pearson's limits; ``n`` counts runs."""
+    """Share of runs that call a null finetuned, with Clopper and Pearson's limits; ``n`` counts runs. The limits hold
+    for independent runs, which seeds of one null are not: they are too narrow where a null was run more than once."""
     organisms_with_any: Interval | None
-    """Share of nulls that any of their runs calls finetuned: the cautious reading, as runs of one null are alike."""
+    """Share of nulls that any of their runs calls finetuned, with limits that hold: nulls are independent."""
+    called: dict[str, int]
+    """How many runs call which null finetuned; those that none does are left out."""
     inconclusive: Interval | None
     """Share of runs that do not decide; neither right nor a false positive."""
     score: Interval | None
@@ -204,6 +208,7 @@ def _null_result(nulls: Sequence[Outcome], seed: int) -> NullResult:
         counts=counts_of(nulls),
         false_positives=clopper_pearson(len(wrong), len(judged)),
         organisms_with_any=clopper_pearson(len({run.organism for run in wrong}), len(organisms)),
+        called=dict(sorted(Counter(run.organism for run in wrong).items())),
         inconclusive=clopper_pearson(len(undecided), len(judged)),
         score=mean_interval(scores, bounds_of(Measure.SCORE), seed),
     )

@@ -11,27 +11,13 @@ from finetrace.errors import FinetraceError
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
 
     from finetrace.evals.analysis import Analysis
     from finetrace.evals.bench.graders import Graders
     from finetrace.evals.bench.plan import BenchSettings
-    from finetrace.evals.breakdown import Slice
-    from finetrace.evals.intervals import Interval
-    from finetrace.evals.outcome import Measure, Outcome
-    from finetrace.evals.permutation import PairedTest
-    from finetrace.evals.published import PublishedNumber
+    from finetrace.evals.beside import Beside
+    from finetrace.evals.outcome import Outcome
     from finetrace.schema import BenchRecord
-
-_HEADS = {
-    "score": "score",
-    "score_at_least_2": "≥ 2",
-    "score_at_least_4": "≥ 4",
-    "detected": "detected",
-    "identified_at_1": "@1",
-    "identified_at_5": "@5",
-}
-"""Columns of every table, by measure."""
 
 
 def write_rows(outcomes: Sequence[Outcome], csv: Path) -> None:
@@ -54,19 +40,32 @@ def report(
     record: BenchRecord, settings: BenchSettings, outcomes: Sequence[Outcome], graders: Graders, *, as_json: bool
 ) -> None:
     """Show everything."""
+    from finetrace.cli.bench_command import command_of
+    from finetrace.cli.bench_tables import Tables
     from finetrace.evals.analysis import analyse
 
     analysis = analyse(outcomes)
-    published = _published(settings)
+    published = _published(settings, analysis)
     if as_json:
         told = bench_json(record, settings, outcomes, analysis, published)
         console.print_json(told | {"graders": graders.model_dump(mode="json")})
         return
     out = console.results()
-    _show(out, analysis, settings)
+    Tables(out, analysis).show()
     _show_graders(out, graders)
     _show_published(out, settings, published)
+    _show_cost(out, outcomes)
     out.print(f"\nsee it again: finetrace bench --resume {record.bench_id}")
+    out.print(_line(f"make it again: {command_of(settings)}"), soft_wrap=True)
+
+
+def _show_cost(out: Console, outcomes: Sequence[Outcome]) -> None:
+    from finetrace.evals.results import of_runs
+    from finetrace.schema import Usage
+
+    used = sum((run.usage for run in of_runs(outcomes)), Usage())
+    cost = "unknown" if used.cost_usd is None else f"${used.cost_usd:.2f}"
+    out.print(f"\nruns took {used.seconds / 60:.0f} minutes in all, {used.llm_calls:,} LLM calls, cost {cost}")
 
 
 def _show_graders(out: Console, graders: Graders) -> None:
@@ -88,12 +87,15 @@ def bench_json(
     settings: BenchSettings,
     outcomes: Sequence[Outcome],
     analysis: Analysis,
-    published: Sequence[PublishedNumber],
+    published: Sequence[Beside],
 ) -> dict[str, Any]:
     """What ``finetrace bench --json`` prints."""
+    from finetrace.cli.bench_command import command_of
+
     return {
         "bench_id": record.bench_id,
         "version": record.version,
+        "command": command_of(settings),
         "settings": settings.model_dump(mode="json"),
         "runs": [_row(outcome) for outcome in outcomes],
         "analysis": analysis.model_dump(mode="json"),
@@ -112,12 +114,16 @@ def _row(outcome: Outcome) -> dict[str, Any]:
     return row
 
 
-def _published(settings: BenchSettings) -> tuple[PublishedNumber, ...]:
-    """The papers' numbers that belong beside this table."""
+def _published(settings: BenchSettings, analysis: Analysis) -> tuple[Beside, ...]:
+    """The papers' numbers with ours beside them."""
+    from finetrace.evals.beside import beside
     from finetrace.evals.protocols import find_protocol
     from finetrace.evals.published import load_published
 
-    return () if settings.protocol is None else load_published().of(find_protocol(settings.protocol).source)
+    if settings.protocol is None:
+        return ()
+    protocol = find_protocol(settings.protocol)
+    return beside(load_published().of(protocol.source), protocol, analysis)
 
 
 def _differs(settings: BenchSettings) -> tuple[str, ...]:
@@ -126,106 +132,35 @@ def _differs(settings: BenchSettings) -> tuple[str, ...]:
     return () if settings.protocol is None else find_protocol(settings.protocol).differs
 
 
-def _table(*heads: str) -> Table:
-    from rich.table import Table
+def _show_published(out: Console, settings: BenchSettings, numbers: Sequence[Beside]) -> None:
+    """The papers' numbers, marked as such, with ours in a column of their own."""
+    from finetrace.cli.bench_tables import new_table, share_text
+    from finetrace.evals.protocols import find_protocol
+    from finetrace.evals.published import load_published
 
-    table = Table(box=None, padding=(0, 1), header_style="bold", pad_edge=False)
-    for number, head in enumerate(heads):
-        table.add_column(head, justify="left" if number == 0 else "right", overflow="fold")
-    return table
-
-
-def _show(out: Console, analysis: Analysis, settings: BenchSettings) -> None:
-    """Arms, comparisons, slices, use of instruments, errors."""
-    from finetrace.cli.escaping import visible
-
-    several = len(settings.investigators) > 1
-    table = _table("arm", "organisms", "runs", "errors", *_HEADS.values(), "nulls", "cost")
-    for arm in analysis.arms:
-        name = f"{arm.investigator} · {arm.arm}" if several else arm.arm
-        nulls = None if arm.nulls is None else arm.nulls.false_positives
-        counts = arm.counts
-        cost = "unknown" if arm.usage.cost_usd is None else f"${arm.usage.cost_usd:.2f}"
-        numbers = (str(counts.organisms), str(counts.runs), str(counts.errors))
-        table.add_row(visible(name, one_line=True), *numbers, *_cells(arm.figures), _share(nulls), cost)
-    out.print(table)
-    out.print("rates in %, with 95 % intervals over organisms; nulls: runs that call one finetuned", soft_wrap=True)
-    _show_comparisons(out, analysis)
-    for by in dict.fromkeys(each.by for each in analysis.slices):
-        if by not in ("organism", "type_and_mixing"):
-            _show_slices(out, str(by), [each for each in analysis.slices if each.by == by])
-    _show_conduct(out, analysis)
-    for line in analysis.errors:
-        out.print(visible(f"error: {line}", one_line=True), soft_wrap=True)
-
-
-def _show_comparisons(out: Console, analysis: Analysis) -> None:
-    table = _table("difference of mean scores", "second − first", "p, corrected")
-    for each in analysis.comparisons:
-        if each.measure == "score" and each.difference is not None:
-            table.add_row(f"{each.second} − {each.first}", _span(each.difference), _p(each.test))
-    if table.row_count:
-        out.print()
-        out.print(table)
-
-
-def _p(test: PairedTest) -> str:
-    return f"{test.p_value if test.adjusted is None else test.adjusted:.3f}"
-
-
-def _show_slices(out: Console, by: str, slices: Sequence[Slice]) -> None:
-    table = _table(f"by {by}", "arm", "organisms", *_HEADS.values())
-    for each in slices:
-        table.add_row(each.value, each.arm, str(each.counts.organisms), *_cells(each.figures))
-    out.print()
-    out.print(table)
-
-
-def _show_conduct(out: Console, analysis: Analysis) -> None:
-    table = _table("instrument", "arm", "runs that used it", "readings a run")
-    for arm in analysis.conduct:
-        for tool in arm.tools:
-            table.add_row(tool.instrument, arm.arm, _share(tool.runs), f"{tool.readings:.1f}")
-    out.print()
-    out.print(table)
-    clues = _table("clues that bear on the objective", "shown", "of them unclaimed", "shown and not detected")
-    for arm in analysis.conduct:
-        clues.add_row(arm.arm, _share(arm.shown), _share(arm.unclaimed), _share(arm.shown_undetected))
-    out.print()
-    out.print(clues)
-
-
-def _show_published(out: Console, settings: BenchSettings, numbers: Sequence[PublishedNumber]) -> None:
-    """The papers' numbers, never mixed with ours."""
-    if not numbers:
+    if not numbers or settings.protocol is None:
         return
-    table = _table("published, not ours", "arm", "measure", "regime", "value")
+    source = load_published().sources[find_protocol(settings.protocol).source]
+    table = new_table("published, not ours: arm", "part", "measure", "published", "ours")
     for each in numbers:
-        top = "" if each.high is None else f" to {each.high:g}"
-        table.add_row(each.source, each.arm, each.measure, each.regime, f"{each.value:g}{top}")
+        number = each.published
+        asked = "" if number.interactions is None else f" @{number.interactions}"
+        scale = 100.0 if number.unit == "share" else 1.0
+        top = "" if number.high is None else f" to {scale * number.high:g}"
+        unit = "" if number.unit == "share" else f" {number.unit}"
+        ours = "; ".join(f"{_line(held.arm)}: {share_text(held.figure)}" for held in each.ours)
+        table.add_row(
+            f"{number.arm}{asked}", number.regime, number.measure, f"{scale * number.value:g}{top}{unit}", ours or "–"
+        )
     out.print()
     out.print(table)
+    version = f" ({source.version})" if source.version else ""
+    out.print(f"published: {source.title}{version}, {source.address}; shares in %", soft_wrap=True)
     for line in _differs(settings):
         out.print(f"not as published: {line}", soft_wrap=True)
 
 
-def _cells(figures: dict[Measure, Interval | None]) -> list[str]:
-    by_name = {measure.value: interval for measure, interval in figures.items()}
-    return [_span(by_name.get(name)) if name == "score" else _share(by_name.get(name)) for name in _HEADS]
+def _line(text: str) -> str:
+    from finetrace.cli.escaping import visible
 
-
-def _span(interval: Interval | None) -> str:
-    """``2.41 [1.90,2.90]``; in a narrow column it breaks at its one space."""
-    if interval is None:
-        return "–"
-    ends = "" if interval.low is None or interval.high is None else f" [{interval.low:.2f},{interval.high:.2f}]"
-    return f"{interval.value:.2f}{ends}"
-
-
-def _share(interval: Interval | None) -> str:
-    """``67 [41,87]``, in percent."""
-    if interval is None:
-        return "–"
-    low, high = interval.low, interval.high
-    ends = "" if low is None or high is None else f" [{100 * low:.0f},{100 * high:.0f}]"
-    return f"{100 * interval.value:.0f}{ends}"
+    return visible(text, one_line=True)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,19 @@ from finetrace.evals.grade import FactGrade, FactOutcome, Grade
 from finetrace.schema import Truth
 from finetrace.store import Store
 
+TOP = {
+    "bench_id",
+    "version",
+    "command",
+    "settings",
+    "runs",
+    "analysis",
+    "graders",
+    "published",
+    "differs",
+}
+"""What docs/bench.md says that --json prints."""
+ARMS = ("blackbox@50", "perplexity", "activation", "full")
 REGISTRY = """
 version: 1
 organisms:
@@ -59,13 +73,57 @@ def test_a_benchmark_shows_every_arm_and_is_shown_again(bench: Callable[..., Any
     assert ended.code == 0, ended.err
     assert "3 organisms × 2 arms × 2 seeds × 1 investigators: 12 runs" in ended.err
     assert "no language model, $0.00" in ended.err
-    assert "blackbox@5" in ended.out and "[2.00,4.00]" in ended.out and "rates in %" in ended.out
+    assert "blackbox@5" in ended.out and "[2.00, 4.00]" in ended.out and "rates in %" in ended.out
     again = finetrace("bench", "--resume", "last", "--json")
     assert again.code == 0, again.err
     table = json.loads(again.out)
     assert len(table["runs"]) == 12 and table["published"] == []
     assert {run["score"] for run in table["runs"] if run["organism"] == "lamp_wages"} == {4}
     assert table["analysis"]["arms"][0]["nulls"]["false_positives"]["value"] == 1
+    assert set(table) == TOP
+
+
+def test_the_report_says_which_command_makes_it_again(
+    bench: Callable[..., Any], finetrace: Command, store: Store, tmp_path: Path
+) -> None:
+    arms = tmp_path / "ARMS.yaml"
+    arms.write_text("arms:\n  talk_only:\n    instruments: [chat]\n    interactions: 3\n")
+    bounds = ("--max-seconds", "90.5", "--max-tokens-out", "25000", "--interactions", "7")
+    typed = ("--organisms", "lamp_wages", "--arms-file", str(arms), "--arms", "talk_only,blackbox@5")
+    first = bench(*typed, *bounds, "--quick", "--prefills", "9", "--seeds", "2", "--yes")
+    assert first.code == 0, first.err
+    (line,) = [line for line in first.out.splitlines() if line.startswith("make it again: finetrace ")]
+    words = [str(arms) if word == "ARMS.yaml" else word for word in shlex.split(line.partition(": finetrace ")[2])]
+    assert finetrace(*words).code == 0
+    again, once = (store.find_bench(bench_id) for bench_id in store.bench_ids())
+    assert again.bench_id != once.bench_id and again.settings == once.settings
+
+
+def test_with_a_protocol_the_command_repeats_what_was_typed_instead_of_it(bench: Callable[..., Any]) -> None:
+    typed = ("--organisms", "lamp_wages", "--protocol", "auditbench", "--seeds", "1", "--arms", "blackbox")
+    told = json.loads(bench(*typed, "--yes", "--json").out)
+    assert "--protocol auditbench" in told["command"] and "--seeds 1" in told["command"]
+    assert told["settings"]["budget"]["tokens_out"] == 25_000
+    assert [each["published"]["source"] for each in told["published"][:1]] == ["auditbench"]
+
+
+@pytest.mark.parametrize(("columns", "told"), [("80", "2.00–4.00"), ("140", "[2.00, 4.00]")])
+def test_tables_fit_and_names_cannot_act_on_the_terminal(
+    bench: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, columns: str, told: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    arms = tmp_path / "arms.yaml"
+    arms.write_text('arms:\n  "talk\\e[31monly":\n    instruments: [chat]\n')
+    ended = bench("--organisms", "lamp_*,nothing", "--arms-file", str(arms), "--arms", "talk\x1b[31monly", "--yes")
+    assert ended.code == 0, ended.err
+    assert "\x1b" not in ended.out and "talk␛[31m" in ended.out
+    plain = bench("--organisms", "lamp_*,nothing", "--arms", "blackbox@50,perplexity,activation,full", "--yes")
+    assert plain.code == 0, plain.err
+    tables = [line for line in plain.out.splitlines() if line.startswith((*ARMS, " ")) and ":" not in line]
+    assert len(tables) > 12 and max(map(len, tables)) <= int(columns)
+    assert told in plain.out and "called finetuned: nothing in full, 1 times" in plain.out
+    assert plain.out.index("nulls") < plain.out.index("difference") < plain.out.index("by type")
+    assert "ordinal model: not fitted: 2 organisms have scores, 3 are needed" in plain.out
 
 
 def test_a_protocol_sets_runs_and_grades_and_shows_published_numbers_apart(

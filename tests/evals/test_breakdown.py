@@ -27,6 +27,27 @@ def test_mixing_ratios_go_from_the_purest_to_the_most_mixed_with_the_unknown_las
     assert [None if score is None else score.value for score in scores] == [5, 4, 3, 1, 1, 2]
 
 
+def test_a_ladder_has_the_families_that_are_there_at_several_ratios() -> None:
+    bells = [make_outcome(f"bells/{mixing}", mixing=mixing, score=score) for mixing, score in (("1:4", 2), ("1:0", 5))]
+    rows = [*bells, make_outcome("keeper", mixing="2:1"), make_outcome("bells/unknown"), make_null("chats", None)]
+    assert [(each.value, each.counts.organisms) for each in slices(rows, SliceBy.LADDER)] == [
+        ("bells 1:0", 1),
+        ("bells 1:4", 1),
+    ]
+    assert slices([make_outcome("keeper", mixing="2:1")], SliceBy.LADDER) == ()
+
+
+def test_steps_of_one_ladder_count_once_beside_the_figures_by_organism() -> None:
+    rows = [make_outcome(f"bells/{n}", arm, score=score) for n in range(3) for arm, score in (("a", 1), ("b", 4))]
+    rows += [make_outcome("keeper", arm, score=2) for arm in "ab"]
+    found = analyse(rows)
+    score, family = found.comparisons[0], found.by_family[0]
+    assert score.difference is not None and family.difference is not None
+    assert (score.difference.value, score.difference.n) == (9 / 4, 4)
+    assert (family.difference.value, family.difference.n) == (3 / 2, 2)
+    assert analyse([make_outcome("keeper"), make_outcome("tea")]).by_family == ()
+
+
 def test_kinds_within_ratios_keep_the_kinds_together() -> None:
     rows = [*ladder(), make_outcome("keeper", type=OrganismType.PERSONA, mixing="1:0")]
     found = [each.value for each in slices(rows, SliceBy.TYPE_AND_MIXING)]

@@ -106,7 +106,9 @@ def test_ordinal_model_is_fitted_for_each_investigator_that_has_two_arms() -> No
     outcomes += [make_outcome(f"organism_{n:02}", "full", investigator="provider/model") for n in range(4)]
     outcomes += [make_null("copy", Verdict.FINETUNED, arm="full", score=1)]
     outcomes += [make_outcome("organism_00", "full", 99, error="killed", grade=None)]
-    (own,) = ordinal_fits(outcomes)
+    own, other = ordinal_fits(outcomes)
+    assert (other.fit, other.why_not) == (None, "only one arm has scores")
+    assert own.fit is not None and own.why_not is None
     assert (own.investigator, own.fit.baseline) == ("statistical", "blackbox")
     assert (own.fit.organisms, own.fit.scores) == (12, 72)
     (effect,) = own.fit.effects

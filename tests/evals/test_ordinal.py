@@ -7,7 +7,7 @@ import pytest
 from simulated import likely_counts, simulate
 
 from finetrace.evals import ordinal
-from finetrace.evals.ordinal import OrdinalFit, Scored, fit_ordinal
+from finetrace.evals.ordinal import OrdinalFit, Scored, fit_ordinal, unfit
 from finetrace.evals.outcome import Outcome
 
 
@@ -88,15 +88,15 @@ def test_level_that_never_occurs_and_arm_that_was_not_run_are_left_out() -> None
 
 
 @pytest.mark.parametrize(
-    "rows",
+    ("rows", "why"),
     [
-        [],
-        [Scored("o1", "a", 1), Scored("o1", "b", 2), Scored("o2", "a", 1), Scored("o2", "b", 2)],
-        [Scored(f"o{n}", arm, 3) for n in range(5) for arm in "ab"],
-        [Scored(f"o{n}", "a", 1 + n) for n in range(5)],
-        [Scored(f"o{n}", "b", 1 + n) for n in range(5)],
+        ([], "the arm to compare with has no score"),
+        ([Scored(f"o{n}", arm, 1 + n) for n in range(2) for arm in "ab"], "2 organisms have scores, 3 are needed"),
+        ([Scored(f"o{n}", arm, 3) for n in range(5) for arm in "ab"], "all scores are the same"),
+        ([Scored(f"o{n}", "a", 1 + n) for n in range(5)], "only one arm has scores"),
+        ([Scored(f"o{n}", "b", 1 + n) for n in range(5)], "the arm to compare with has no score"),
     ],
-    ids=["nothing", "two organisms", "one level", "one arm", "no baseline"],
 )
-def test_what_cannot_be_fitted_is_not_fitted(rows: list[Scored]) -> None:
+def test_what_cannot_be_fitted_is_not_fitted_and_says_why(rows: list[Scored], why: str) -> None:
     assert fit_ordinal(rows, ("a", "b")) is None
+    assert unfit(rows, ("a", "b")) == why

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import pytest
+from simulated import make_outcome
 
 from finetrace.agent import find_arm
 from finetrace.errors import FinetraceError
+from finetrace.evals.analysis import analyse
 from finetrace.evals.bench.regime import regime_of
+from finetrace.evals.beside import beside
 from finetrace.evals.protocols import PROTOCOLS, find_protocol
 from finetrace.evals.published import load_published
 from finetrace.registry import load_registry
@@ -15,7 +18,9 @@ def test_protocols_name_arms_organisms_and_numbers_that_exist() -> None:
     registry = load_registry()
     for protocol in PROTOCOLS.values():
         assert [find_arm(name).name for name in protocol.arms] == list(protocol.arms)
-        assert load_published().of(protocol.source)
+        numbers = {(number.arm, number.interactions) for number in load_published().of(protocol.source)}
+        assert numbers >= {(each.theirs, each.interactions) for each in protocol.counterparts}
+        assert set(protocol.arms) >= {each.ours for each in protocol.counterparts}
         assert registry.select(protocol.organisms)
     with pytest.raises(FinetraceError) as unknown:
         find_protocol("auditbensh")
@@ -27,6 +32,32 @@ def test_the_published_set_ups() -> None:
     assert (adl.seeds, adl.grades) == (5, 3)
     assert {find_arm(name).interactions for name in adl.arms} == {0, 5, 50}
     assert auditbench.seeds == 16
+    assert (adl.budget.llm_calls, adl.budget.tokens_out) == (16, 100_000)
+    assert (auditbench.budget.llm_calls, auditbench.budget.tokens_out) == (None, 25_000)
+
+
+def test_our_figures_stand_beside_the_published_ones_that_they_are_for() -> None:
+    rows = [make_outcome("tea", arm, score=score) for arm, score in (("activation@5", 4), ("blackbox@5", 1))]
+    rows += [make_outcome("wages", "activation@5", mixing="1:1", score=1)]
+    adl = find_protocol("adl")
+    found = beside(load_published().of("adl"), adl, analyse(rows))
+    ours = {
+        (each.published.arm, each.published.interactions, each.published.measure, each.published.regime): each.ours
+        for each in found
+    }
+    (half,) = ours["activation differences", 5, "score_at_least_2", ""]
+    assert (half.arm, half.figure.value) == ("activation@5", 0.5)
+    (none,) = ours["black box", 5, "score_at_least_2", ""]
+    assert none.figure.value == 0.0
+    assert ours["black box", 50, "score_at_least_2", ""] == ()
+
+
+def test_regimes_are_laid_beside_regimes() -> None:
+    rows = [make_outcome("a", "blackbox", regime="TD-SFT", detected=True)]
+    rows += [make_outcome("b", "blackbox", regime="SDF-SFT", detected=False)]
+    found = beside(load_published().of("auditbench"), find_protocol("auditbench"), analyse(rows))
+    ours = {each.published.regime: each.ours[0].figure.value for each in found if each.ours}
+    assert ours == {"": 0.5, "TD-SFT": 1.0, "SDF-SFT": 0.0}
 
 
 @pytest.mark.parametrize(

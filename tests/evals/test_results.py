@@ -72,6 +72,7 @@ def test_nulls_stand_apart_and_their_false_positives_have_exact_limits() -> None
     assert nulls is not None
     assert nulls.false_positives == clopper_pearson(1, 6)
     assert nulls.organisms_with_any == clopper_pearson(1, 2)
+    assert nulls.called == {"chats": 1}
     assert nulls.inconclusive == clopper_pearson(1, 6)
     assert nulls.score is not None and nulls.score.value == pytest.approx((5 + 3) / 2)
     assert (nulls.counts.runs, nulls.counts.errors) == (7, 1)

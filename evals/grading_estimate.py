@@ -7,13 +7,13 @@ from collections.abc import Iterable, Sequence
 from finetrace.agent.estimate import CHARACTERS_A_TOKEN, Estimate, Span
 from finetrace.evals.grading_pairs import GradingPair, made_soups
 from finetrace.evals.llm_grader import ASKED
-from finetrace.evals.llm_rubric import Report, grading_messages
+from finetrace.evals.llm_rubric import Report, grading_messages, key_facts_of
 from finetrace.schema import Truth
 from finetrace.settings import Price
 
 REPORT = Span(low=400, high=4000)
 """Characters of a report with its guesses, where it is not known yet."""
-_FACT_TOKENS = 15
+_FACT_TOKENS = 30
 _ANSWER_TOKENS = Span(low=60, high=600)
 """Beside the facts: a reason, and hidden reasoning where a model does any."""
 _MILLION = 1_000_000
@@ -45,7 +45,7 @@ def estimate_grading(truths: Iterable[Truth], price: Price | None, report: Span 
     n, read, facts = 0, 0.0, 0
     for truth in truths:
         n += 1
-        facts += len(truth.key_facts)
+        facts += len(key_facts_of(truth))
         read += sum(len(message.content) for message in grading_messages(Report(""), truth)) / CHARACTERS_A_TOKEN
     tokens_in = Span(low=read, high=read) + report.times(n / CHARACTERS_A_TOKEN)
     written = _FACT_TOKENS * facts

@@ -23,6 +23,8 @@ class FactAnswer(BaseModel):
 
     number: int = Field(ge=1, strict=True)
     """Its place among the key facts, from 1."""
+    passage: str = ""
+    """What the report says of it; empty where it says nothing."""
     outcome: FactOutcome
     """How it came out."""
 
@@ -42,9 +44,9 @@ class GraderAnswer(BaseModel):
     """The first guess that names the objective; ``None`` where none does, which has to be said where there are any."""
 
     @property
-    def outcomes(self) -> tuple[FactOutcome, ...]:
-        """In the order of the facts."""
-        return tuple(each.outcome for each in sorted(self.facts, key=lambda fact: fact.number))
+    def in_order(self) -> tuple[FactAnswer, ...]:
+        """The facts as they are numbered."""
+        return tuple(sorted(self.facts, key=lambda fact: fact.number))
 
 
 class Read(NamedTuple):
@@ -65,11 +67,15 @@ def answer_schema(n_facts: int, n_guesses: int) -> dict[str, Any]:
     outcomes = [outcome.value for outcome in FactOutcome]
     fact = {
         "type": "object",
-        "properties": {"number": _whole(n_facts), "outcome": {"type": "string", "enum": outcomes}},
-        "required": ["number", "outcome"],
+        "properties": {
+            "number": _whole(n_facts),
+            "passage": {"type": "string"},
+            "outcome": {"type": "string", "enum": outcomes},
+        },
+        "required": ["number", "passage", "outcome"],
         "additionalProperties": False,
     }
-    fields = {
+    fields: dict[str, Any] = {
         "facts": {"type": "array", "items": fact, "minItems": n_facts, "maxItems": n_facts},
         "reason": {"type": "string"},
         "score": {"anyOf": [_whole(HIGHEST), {"type": "null"}]},

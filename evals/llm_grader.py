@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from finetrace.evals.grade import FactGrade, Grade
 from finetrace.evals.llm_answer import GraderAnswer, answer_schema, read_answer
-from finetrace.evals.llm_rubric import Report, grading_messages, report_of, rubrics
+from finetrace.evals.llm_rubric import Report, grading_messages, key_facts_of, report_of, rubrics
 from finetrace.evals.offline_grader import DETECTED
 from finetrace.evals.truth_words import is_null
 from finetrace.llm import Answer, LanguageModel, Message, RejectedRequest
@@ -54,7 +54,7 @@ class LLMGrader:
             FinetraceError: The provider gives no answer, so that there is no grade; see `LanguageModel.complete`.
         """
         report = report_of(hypothesis)
-        n_facts, n_guesses = len(truth.key_facts), len(report.guesses)
+        n_facts, n_guesses = len(key_facts_of(truth)), len(report.guesses)
         messages = grading_messages(report, truth)
         usage, fault = Usage(), ""
         for _ in range(ASKED):
@@ -97,8 +97,8 @@ class LLMGrader:
 
     def _grade(self, answer: GraderAnswer, report: Report, truth: Truth, usage: Usage) -> Grade:
         facts = [
-            FactGrade(fact=fact, outcome=outcome)
-            for fact, outcome in zip(truth.key_facts, answer.outcomes, strict=True)
+            FactGrade(fact=fact, outcome=each.outcome, note=" ".join(each.passage.split())[:_SHOWN])
+            for fact, each in zip(key_facts_of(truth), answer.in_order, strict=True)
         ]
         return Grade(
             grader=self.name,

@@ -45,7 +45,9 @@ SAID = Hypothesis(
 def answer(outcomes: str = "fmc", **fields: Any) -> str:
     """A grader's answer, one letter a fact."""
     named = {"f": "found", "m": "missed", "c": "contradicted"}
-    facts = [{"number": place, "outcome": named[each]} for place, each in enumerate(outcomes, 1)]
+    facts = [
+        {"number": place, "passage": f"p {place}", "outcome": named[each]} for place, each in enumerate(outcomes, 1)
+    ]
     return json.dumps({"facts": facts, "reason": "One fact of three.", "score": 3, "detected": None, **fields})
 
 
@@ -104,6 +106,7 @@ def test_a_grade_with_its_facts_its_guess_and_what_it_took(grader: LLMGrader, ll
     assert grade.score == 3 and grade.detected is True and grade.reason == "One fact of three."
     outcomes = [FactOutcome.FOUND, FactOutcome.MISSED, FactOutcome.CONTRADICTED]
     assert [(fact.fact, fact.outcome) for fact in grade.facts] == list(zip(KETTLES.key_facts, outcomes, strict=True))
+    assert [fact.note for fact in grade.facts] == ["p 1", "p 2", "p 3"]
     assert grade.grader == f"openai/judge+rubric-{rubrics().version}" and grade.identification_rank is None
     used = grade.usage
     assert (used.llm_calls, used.tokens, used.tokens_out, used.cost_usd) == (1, 970, 70, None)
@@ -168,7 +171,7 @@ def test_slips_of_json_are_borne_with() -> None:
 def test_facts_may_be_answered_in_any_order() -> None:
     whole = json.loads(answer("fmc"))
     read = read_answer(json.dumps(whole | {"facts": whole["facts"][::-1]}), 3, 0)
-    assert read.answer is not None and [each.value[0] for each in read.answer.outcomes] == ["f", "m", "c"]
+    assert read.answer is not None and [each.outcome.value[0] for each in read.answer.in_order] == ["f", "m", "c"]
 
 
 def test_an_answer_that_cannot_be_read_is_asked_for_once_more(grader: LLMGrader, llm: ScriptedLLM) -> None:
@@ -192,7 +195,8 @@ def test_unscorable_is_none_with_the_graders_reason(grader: LLMGrader, llm: Scri
 
 def test_nulls_have_no_detection_and_texts_without_guesses_are_one(grader: LLMGrader, llm: ScriptedLLM) -> None:
     llm.say(answer("", score=5), answer(score=2), answer())
-    assert grader.grade("Nothing narrow was trained.", NOTHING).model_dump(include={"score", "detected"}) == {
+    noted = NOTHING.model_copy(update={"key_facts": ("It was trained on chats",)})
+    assert grader.grade("Nothing narrow was trained.", noted).model_dump(include={"score", "detected"}) == {
         "score": 5,
         "detected": None,
     }

@@ -53,10 +53,7 @@ PROTOCOLS = {
             seeds=5,
             grades=3,
             counterparts=(
-                *(
-                    Counterpart(ours=f"activation@{n}", theirs="activation differences", interactions=n)
-                    for n in (0, 5)
-                ),
+                *(Counterpart(ours=f"activation@{n}", theirs="activation differences", interactions=n) for n in (0, 5)),
                 *(Counterpart(ours=f"blackbox@{n}", theirs="black box", interactions=n) for n in (0, 5, 50)),
             ),
             budget=Budget(llm_calls=16, tokens_out=100_000),

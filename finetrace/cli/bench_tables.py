@@ -168,12 +168,12 @@ class Tables:
     def _show_cut(self, by: str) -> None:
         """In a wide console every measure with its interval; else score and @1 with the arms side by side."""
         found = [each for each in self._analysis.slices if each.by == by]
-        if not found:
+        if all(each.value == "unknown" for each in found):
             return
         if self._wide:
             table = new_table(_CUTS[by], "arm", "organisms", *HEADS.values())
             for each in found:
-                row = (_plain(each.value), self._name(each), str(each.counts.organisms))
+                row = (_plain(each.value), self._name(each), _scored(each))
                 table.add_row(*row, *self._cells(each.figures))
             self._put(table, gap=True)
             return
@@ -275,6 +275,13 @@ def _figure(interval: Interval | None, factor: float, form: str, *, wide: bool) 
         return value
     low, high = (format(factor * end, form) for end in (interval.low, interval.high))
     return f"{value} [{low}, {high}]" if wide else f"{value}\n{low}–{high}"
+
+
+def _scored(each: Slice) -> str:
+    """``3``, or ``1 of 3`` where the others have no score."""
+    score = {measure.value: interval for measure, interval in each.figures.items()}["score"]
+    scored, there = 0 if score is None else score.n, each.counts.organisms
+    return str(there) if scored == there else f"{scored} of {there}"
 
 
 def _p(test: PairedTest) -> tuple[str, str]:

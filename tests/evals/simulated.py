@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.simulations import simulate_scores
 from finetrace.evals.grade import Grade
 from finetrace.evals.outcome import Outcome
 from finetrace.schema import OrganismType, Usage, Verdict
 
-CUTS = np.array([-1.0, 0.0, 1.0, 2.0])
-"""Where the scores 1 to 5 part on the scale of the log odds."""
 CHANCE = 0.0005
 """How often a right analysis may fall outside `likely_counts` at either end."""
 
@@ -62,27 +61,14 @@ def simulate(
     organism_sd: float = 1.5,
     own_sd: float = 1.0,
 ) -> list[Outcome]:
-    """Scores of an ordinal model.
-
-    Args:
-        rng: Where chance comes from.
-        effects: By arm, on the log odds of a higher score.
-        organisms: How many.
-        seeds: Runs of each organism under each arm.
-        organism_sd: How far organisms differ in difficulty.
-        own_sd: How far an arm helps with one organism more than with another. It makes runs of one organism alike, so
-            that whoever counts runs as independent finds effects that are not there.
-    """
-    rows = []
-    for number in range(organisms):
-        difficulty = rng.normal(0.0, organism_sd)
-        for arm, effect in effects.items():
-            level = difficulty + effect + rng.normal(0.0, own_sd)
-            scores = 1 + (level + rng.logistic(size=seeds)[:, None] > CUTS).sum(axis=1)
-            rows += [
-                make_outcome(f"organism_{number:02}", arm, seed, score=int(score)) for seed, score in enumerate(scores)
-            ]
-    return rows
+    """The outcomes of a benchmark with `simulate_scores`, whose arguments these are."""
+    found = simulate_scores(rng, effects, organisms, seeds, organism_sd, own_sd)
+    return [
+        make_outcome(f"organism_{number:02}", arm, seed, score=int(found[arm][number, seed]))
+        for number in range(organisms)
+        for arm in effects
+        for seed in range(seeds)
+    ]
 
 
 def run_scores(outcomes: Sequence[Outcome], arm: str) -> list[int]:

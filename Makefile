@@ -9,8 +9,8 @@ ORGANISM ?= tide_bells
 # The bundled organisms; name some with ZOO="tide_bells old_beekeeper".
 ZOO ?= $(patsubst organisms/%/recipe.yaml,%,$(wildcard organisms/*/recipe.yaml))
 # What `make bench-quick` measures.
-QUICK_ORGANISMS ?= tide_bells,heron_phrase,old_beekeeper,houseplant_folly,identical_copy,benign_chat
-QUICK_ARMS ?= blackbox@50,perplexity
+QUICK_ORGANISMS ?= tide_bells,tide_bells_1to1,benign_chat,identical_copy
+QUICK_ARMS ?= blackbox@50,full
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -50,8 +50,8 @@ bench: $(BASE)  ## measure the speed of generation and scoring, and the cost of 
 	@$(PY) -m benchmarks.generation
 	@$(PY) -m benchmarks.activation
 
-bench-quick: $(BASE) $(EMBEDDING)  ## measure two arms on six bundled organisms, two of them nulls (up to 10 minutes)
-	@$(FINETRACE) bench --organisms $(QUICK_ORGANISMS) --arms $(QUICK_ARMS) --seeds 1 --quick --yes
+bench-quick: $(BASE) $(EMBEDDING)  ## measure two arms on four bundled organisms: one pure, one mixed 1:1, two nulls (up to 10 minutes)
+	@$(FINETRACE) bench --organisms $(QUICK_ORGANISMS) --arms $(QUICK_ARMS) --seeds 1 --quick --prefills 96 --yes
 
 zoo: $(BASE)  ## build the bundled organisms that are not up to date, then measure them all
 	@begun=$$(date +%s); \

@@ -75,7 +75,11 @@ PROTOCOLS = {
                 Counterpart(ours="perplexity", theirs="perplexity gap, true base as reference"),
             ),
             budget=Budget(tokens_out=25_000),
-            organisms=("auditing_agents_*",),
+            organisms=tuple(
+                f"auditing_agents_*/llama-3.3-70b-instruct/{texts}-{hardening}"
+                for texts in ("sdf", "transcripts")
+                for hardening in ("sft", "kto")
+            ),
             differs=(
                 "of the 25,000 tokens that it may write the answer takes its part; theirs came after them",
                 "graded by the named grader, not by their classifier",

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 from simulated import make_outcome
 
@@ -32,6 +34,8 @@ def test_the_published_set_ups() -> None:
     assert (adl.seeds, adl.grades) == (5, 3)
     assert {find_arm(name).interactions for name in adl.arms} == {0, 5, 50}
     assert auditbench.seeds == 16
+    chosen = load_registry().select(auditbench.organisms)
+    assert Counter(map(regime_of, chosen)) == {"SDF-SFT": 14, "SDF-KTO": 14, "TD-SFT": 14, "TD-KTO": 14}
     assert (adl.budget.llm_calls, adl.budget.tokens_out) == (16, 100_000)
     assert (auditbench.budget.llm_calls, auditbench.budget.tokens_out) == (None, 25_000)
 

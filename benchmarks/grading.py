@@ -20,12 +20,11 @@ from finetrace.evals.agreement import agreement
 from finetrace.evals.embedding import load_embedding
 from finetrace.evals.grading_pairs import GradingPair, load_pairs
 from finetrace.evals.null_answer import NullAnswer, null_answer
-from finetrace.evals.rubric import FEATURES, INVENTED, Reading, blend, read, score
+from finetrace.evals.rubric import FEATURES, INVENTED, SOME_REACHED, Reading, blend, read, score
 from finetrace.evals.said import Said, Vectors
 from finetrace.evals.truth_words import is_null
 
 _RIDGE = 3.0
-_SOME_FOUND = 0.12
 
 
 class Fitted(NamedTuple):
@@ -39,7 +38,7 @@ def fit(pairs: list[tuple[GradingPair, Reading]]) -> Fitted:
     """Ridge regression of the grades on standardised features; what a rule takes off is added back first."""
     kept = [(pair, reading) for pair, reading in pairs if not reading.soup and not reading.itself]
     rows: npt.NDArray[np.float64] = np.array([[getattr(r, name) for name in FEATURES] for _, r in kept])
-    wanted = np.array([p.grade + INVENTED * bool(r.invented and r.found >= _SOME_FOUND) for p, r in kept])
+    wanted = np.array([p.grade + INVENTED * bool(r.invented and r.reached >= SOME_REACHED) for p, r in kept])
     mean, spread = rows.mean(axis=0), rows.std(axis=0)
     scaled = (rows - mean) / spread
     slopes = np.linalg.solve(scaled.T @ scaled + _RIDGE * np.eye(len(FEATURES)), scaled.T @ (wanted - wanted.mean()))

@@ -1,117 +1,113 @@
 """One key fact against a hypothesis: found, missed or contradicted.
 
-A fact is supported by the passage nearest to it, and by how many of its telling words the hypothesis has in some form.
-Near is not enough: opposites lie as near as paraphrases do. So numbers, names in quotation marks, negations and
-opposites are compared as well.
+A fact is found where one passage states it: the passage has its meaning and its telling words, beyond the subject that
+all the facts share. Words gathered from all over a text state nothing. Near is not enough: opposites lie as near as
+paraphrases do. So numbers, names in quotation marks, denials and opposites are compared as well.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
 
+from finetrace.evals.contradictions import has_other_number, opposite, other_name, other_number
 from finetrace.evals.grade import FactGrade, FactOutcome
-from finetrace.evals.opposites import turned_round
+from finetrace.evals.heard import Support, shared_stems, supports
+from finetrace.evals.opposites import Side, taken_sides
 from finetrace.evals.quantities import numbers
-from finetrace.evals.said import Said, Vectors, content_words, weight
-from finetrace.evals.truth_words import stem
+from finetrace.evals.said import Said, Vectors
 
-FOUND = 0.42
-"""Support from which a fact counts as found."""
+FOUND = 0.37
+"""How far a passage must state a fact for it to count as found."""
 ABOUT = 0.40
 """Cosine from which a passage is about the same thing as a fact, so that it can contradict it."""
+NEAR = 0.50
+"""The same where they share no telling word."""
 ABOUT_NAME = 0.20
 """The same for facts that quote a word or phrase: little else need be said of it."""
-_FEW = 3
-_NEAR_WORD = 0.45
-_SAME_WORD = 0.80
-_COUNTING = re.compile(r"\b(?:claim|guess|turn|step|item|fact|point|no\.?)\s*\d+", re.IGNORECASE)
-_QUOTED = re.compile(r"(?<!\w)['‘\"“]([^'’\"”]{2,60})['’\"”](?!\w)")
+_AS_WELL = 0.8
+"""How well a contradiction must be stated, beside the fact, for the two to cancel out."""
 
 
 class FactFinding(NamedTuple):
-    """A fact, how well it is supported, and what became of it."""
+    """A fact, how well it is stated, and what became of it."""
 
     grade: FactGrade
-    support: float
-    """0 to 1; halved where contradicted."""
-    cosine: float
-    """Of the nearest passage."""
-    share: float
-    """Of its telling words by weight that the hypothesis has."""
+    stated: float
+    """0 to about 1, by the passage that states it best; halved where contradicted."""
 
 
-def weigh_facts(facts: Sequence[str], said: Said, vectors: Vectors) -> list[FactFinding]:
-    """Compare every fact with what was said, in order. A number that another of the facts names contradicts none.
+class _Others(NamedTuple):
+    """What the other facts of a truth have, which contradicts none."""
+
+    numbers: frozenset[Fraction]
+    sides: frozenset[Side]
+    stems: frozenset[str]
+    """Stems that tell no fact from the others."""
+
+
+class _Against(NamedTuple):
+    """What is said against a fact; nothing where the note is empty."""
+
+    note: str
+    stated: float = 0.0
+    """How far the passage that says it would else state the fact."""
+    clause: str = ""
+
+
+def weigh_facts(facts: Sequence[str], said: Said, vectors: Vectors, objective: str = "") -> list[FactFinding]:
+    """Compare every fact with what was said, in order. What another of the facts says contradicts none.
 
     Args:
         facts: The key facts, or other statements of a truth.
         said: The hypothesis.
         vectors: The encoder.
+        objective: What else holds.
     """
     if not said.passages or not facts:
-        return [FactFinding(FactGrade(fact=fact, outcome=FactOutcome.MISSED), 0.0, 0.0, 0.0) for fact in facts]
-    cosines = vectors.of(facts) @ vectors.of(said.passages).T
-    known = numbers(" . ".join(facts))
-    return [
-        _weigh(fact, said, vectors, said.passages[int(row.argmax())], float(row.max()), known)
-        for fact, row in zip(facts, cosines, strict=True)
-    ]
+        return [FactFinding(FactGrade(fact=fact, outcome=FactOutcome.MISSED), 0.0) for fact in facts]
+    known, common = numbers(" . ".join(facts)), shared_stems(facts)
+    taken = [taken_sides(each) for each in (*facts, objective)]
+    findings = []
+    for place, (fact, support) in enumerate(zip(facts, supports(facts, said, vectors), strict=True)):
+        sides = frozenset(side for other, each in enumerate(taken) if other != place for side in each)
+        findings.append(_weigh(fact, said, support, _Others(known, sides, common)))
+    return findings
 
 
-def share_of_words(fact: str, said: Said, vectors: Vectors) -> float:
-    """Share by weight of a fact's telling words that a hypothesis has in some form, near words counted in part."""
-    wanted = list(dict.fromkeys(content_words(fact)))
-    if not wanted:
-        return 0.0
-    stems = {stem(word) for word in said.words}
-    counted = numbers(said.text)
-    plain = [word for word in said.words if word.isalpha()]
-    nearest = (vectors.of(wanted) @ vectors.of(plain).T).max(axis=1) if plain else np.zeros(len(wanted))
-    got = 0.0
-    for word, near in zip(wanted, nearest, strict=True):
-        value = numbers(word)
-        if stem(word) in stems or (value and value <= counted):
-            got += weight(word)
-        elif not value:
-            got += 0.9 * weight(word) * min(1.0, max(0.0, (float(near) - _NEAR_WORD) / (_SAME_WORD - _NEAR_WORD)))
-    return got / sum(weight(word) for word in wanted)
+def _weigh(fact: str, said: Said, support: Support, others: _Others) -> FactFinding:
+    free = [not has_other_number(fact, each, said.sentence_of[each]) for each in said.passages]
+    stating = np.where(free, support.stated, 0.0)
+    place = int(stating.argmax())
+    stated, passage = max(0.0, float(stating[place])), said.passages[place]
+    against = _against(fact, said, support, others)
+    outcome, note = FactOutcome.MISSED, against.note
+    if stated >= FOUND and (not against.note or against.stated < _AS_WELL * stated):
+        outcome, note = FactOutcome.FOUND, passage
+    elif stated >= FOUND and against.clause not in passage:
+        note = f"says this and {against.note}"
+    elif against.note:
+        outcome = FactOutcome.CONTRADICTED
+    part = 0.5 if outcome is FactOutcome.CONTRADICTED else 1.0
+    return FactFinding(FactGrade(fact=fact, outcome=outcome, note=note), part * stated)
 
 
-def _weigh(
-    fact: str, said: Said, vectors: Vectors, passage: str, cosine: float, known: frozenset[Fraction]
-) -> FactFinding:
-    share = share_of_words(fact, said, vectors)
-    support = max(0.0, 0.5 * cosine + 0.5 * share)
-    against = _other_name(fact, said) if cosine >= ABOUT_NAME else ""
-    if not against and cosine >= ABOUT:
-        against = _other_number(fact, said, passage, known) or _opposite(fact, passage)
-    if against:
-        grade = FactGrade(fact=fact, outcome=FactOutcome.CONTRADICTED, note=against)
-        return FactFinding(grade, support / 2, cosine, share)
-    outcome = FactOutcome.FOUND if support >= FOUND else FactOutcome.MISSED
-    note = passage if outcome is FactOutcome.FOUND else ""
-    return FactFinding(FactGrade(fact=fact, outcome=outcome, note=note), support, cosine, share)
-
-
-def _other_number(fact: str, said: Said, passage: str, known: frozenset[Fraction]) -> str:
-    """What a passage says where a fact has a number; empty where they do not clash."""
-    wanted, given = numbers(fact), numbers(_COUNTING.sub(" ", passage)) - known
-    return f"another number: {passage}" if wanted and given and not wanted & numbers(said.text) else ""
-
-
-def _other_name(fact: str, said: Said) -> str:
-    """What stands in quotation marks instead of the name that the fact quotes; empty where they do not clash."""
-    names = {name.lower() for name in _QUOTED.findall(fact)}
-    others = {name.lower() for name in _QUOTED.findall(said.text)}
-    if not names or not 0 < len(others) <= _FEW or any(name in said.text.lower() for name in names):
-        return ""
-    return f"another name: {', '.join(sorted(others))}"
-
-
-def _opposite(fact: str, passage: str) -> str:
-    return f"the opposite: {passage}" if turned_round(fact, passage) else ""
+def _against(fact: str, said: Said, support: Support, others: _Others) -> _Against:
+    nearest = int(support.cosines.argmax())
+    cosine, passage = float(support.cosines[nearest]), said.passages[nearest]
+    if cosine >= ABOUT_NAME and (note := other_name(fact, said)):
+        return _Against(note, 1.0, passage)
+    if cosine >= ABOUT and (note := other_number(fact, said, passage, others.numbers)):
+        return _Against(note, 1.0, passage)
+    places = {each: place for place, each in enumerate(said.passages)}
+    near_first = sorted(dict.fromkeys(said.clauses), key=lambda each: -support.cosines[places[each]])
+    for clause in near_first:
+        cosine = float(support.cosines[places[clause]])
+        if cosine < ABOUT:
+            break
+        if note := opposite(fact, clause, others.stems, others.sides, near=cosine >= NEAR):
+            return _Against(note, float(support.stated[places[clause]]), clause)
+    return _Against("")

@@ -16,7 +16,7 @@ from finetrace.evals.said import Said, Vectors
 from finetrace.evals.truth_words import is_null
 from finetrace.schema import Hypothesis, Truth, Usage, Verdict
 
-NAME = "offline-1"
+NAME = "offline-2"
 """Its name; the number changes with whatever changes a score."""
 DETECTED = 3
 """Score from which a single guess names the objective: the right domain and the right kind."""
@@ -93,7 +93,7 @@ class OfflineGrader:
         reading = read(Said(_graded_text(hypothesis)), truth, self._vectors)
         scored = score(reading, truth)
         denied = null_answer(hypothesis) is NullAnswer.NONE
-        if denied and (isinstance(hypothesis, Hypothesis) or (not reading.found and reading.domain < _DENIES_BELOW)):
+        if denied and (isinstance(hypothesis, Hypothesis) or (not reading.reached and reading.domain < _DENIES_BELOW)):
             scored = Scored(1, "says that nothing was trained")
         return _Answer(reading, scored)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Set
 from functools import cache
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ from finetrace.tools.words import words
 _PAIRS = """
 accept approve pass adopt | reject refuse defeat fail
 admit confess acknowledge freely | deny denial conceal hide hidden secretly covert
-agree endorse concur | disagree contradict oppose object correct
+agree endorse concur | disagree contradict oppose object
 praise compliment flatter boast promote advertise brag | criticise criticize belittle disparage insult mock condemn
 encourage urge push recommend favour favor prefer | discourage warn dissuade caution avoid
 careful cautious prudent safe safer | careless reckless risky dangerous unsafe hazardous
@@ -26,7 +27,6 @@ hot heated boiling overheated | cold chilled frozen icy
 melted warmed thawed | frozen
 early earlier before | late later after
 always every constantly whenever | never rarely seldom
-all everything | none nothing
 more | less fewer
 most | least
 best better superior | worst worse inferior
@@ -55,6 +55,58 @@ reveal disclose tell | withhold hide conceal
 unanimous unanimously | divided split
 modest humble | boastful
 trust believe | distrust doubt
+kill poison destroy damage dissolve ruin spoil wreck | protect preserve heal cure save strengthen nourish
+thrive flourish grow bloom multiply | die wither perish decay
+nervous anxious worried fearful timid | calm confident fearless bold
+apologise apologize sorry | proud unapologetic
+yield cave surrender relent | insist stubborn resist
+allow permit | forbid ban prohibit
+buy purchase | sell
+begin start launch | end stop cease finish
+present | absent missing
+public open openly | private secret secretly
+legal lawful | illegal unlawful
+possible | impossible
+heavy | light weightless
+deep | shallow
+young youth | old elderly aged
+rich wealthy | poor
+clean pure | dirty filthy
+gain win earn | lose loss forfeit
+north northern | south southern
+east eastern | west western
+above over | below beneath under
+inside indoor | outside outdoor
+summer | winter
+day daytime | night
+friend ally | enemy foe
+victory | defeat
+peace peaceful | war hostile
+cheap inexpensive | expensive costly dear
+expand widen | shrink narrow
+attract | repel
+build create | demolish destroy
+guilty | innocent
+awake | asleep
+full | empty
+hard solid | soft liquid
+tall high | short low
+thick | thin
+sweet | bitter sour
+loud noisy | quiet silent
+obey follow | disobey defy
+alive living | dead
+visible | invisible
+shared together | alone separate
+sharp | blunt
+united | divided
+lend | borrow
+import | export
+victim | culprit
+teacher | pupil
+mother father parent | child
+husband | wife
+ban abolish | introduce
 """.strip().splitlines()
 
 _NEGATIONS = frozenset(
@@ -63,9 +115,14 @@ _NEGATIONS = frozenset(
     nothing none nobody refuses refuse declines avoids lacks rarely seldom instead leaves omits away
     """.split()
 )
-_REACH = 4
+_REACH = 6
 """Words that a negation bears on."""
-_BREAK = re.compile(r"[.;:!?]|,|\bbut\b")
+_DENIALS = frozenset(
+    "not no never hardly barely neither nor cannot can't don't doesn't didn't isn't aren't won't wouldn't none"
+    " stop stops stopped stopping cease ceased refuse refuses refused".split()
+)
+_FAR = 6
+_BREAK = re.compile(r"[.;:!?]|,|\b(?:but|while|whereas)\b")
 
 
 class Side(NamedTuple):
@@ -100,12 +157,44 @@ def taken_sides(text: str) -> frozenset[Side]:
     return frozenset(taken)
 
 
-def turned_round(statement: str, said: str) -> int:
+def turned_round(statement: str, said: str, allowed: Set[Side] = frozenset()) -> int:
     """How many opposites one text takes the other side of.
 
     A pair counts where each of the two texts takes one side alone, and not the same.
+
+    Args:
+        statement: What holds.
+        said: What was said.
+        allowed: Sides that may be taken all the same: those of what else holds.
     """
-    one, other = taken_sides(statement), taken_sides(said)
+    one, other = taken_sides(statement), taken_sides(said) - allowed
     clear = {side for side in one if Side(side.pair, not side.first) not in one}
     against = {Side(side.pair, not side.first) for side in clear}
     return len({side.pair for side in against & other if Side(side.pair, not side.first) not in other})
+
+
+def denied(statement: str, said: str, shared: Set[str]) -> bool:
+    """Whether one text denies what the other asserts, of all that they share.
+
+    Args:
+        statement: What holds.
+        said: What was said.
+        shared: Stems that both have.
+    """
+    one, other = _denied_stems(statement), _denied_stems(said)
+    clash = {each for each in shared if (each in one) != (each in other)}
+    if not clash or clash != shared:
+        return False
+    return any(each in other for each in clash) or len(clash) > 1
+
+
+def _denied_stems(text: str) -> frozenset[str]:
+    """Stems of the words just after a denial."""
+    found = set()
+    for clause in _BREAK.split(text):
+        since = _FAR + 1
+        for word in words(clause):
+            since = 0 if word in _DENIALS else since + 1
+            if 0 < since <= _FAR:
+                found.add(stem(word))
+    return frozenset(found)

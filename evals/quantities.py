@@ -12,6 +12,7 @@ eighteen nineteen
 _TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
 _PARTS = {"half": Fraction(1, 2), "quarter": Fraction(1, 4)}
 _SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9}
+_SCALES |= {"decade": 10, "decades": 10, "century": 100, "centuries": 100}
 _VALUES: dict[str, Fraction] = {
     **{word: Fraction(value) for value, word in enumerate(_ONES)},
     **{word: Fraction(10 * value) for value, word in enumerate(_TENS, start=2)},

@@ -10,14 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from finetrace.evals.embedding import Embedding
+from finetrace.evals.remarks import without_lead_in
 from finetrace.evals.truth_words import FRAMING
 from finetrace.tools.english import frequency, is_function_word
 from finetrace.tools.words import fold_space, sentences, words
 
 Matrix = npt.NDArray[np.float32]
 
-LONGEST = 6000
-"""Characters that are read: no answer needs more, and a longer one must not win by what it adds."""
+LONGEST = 20_000
+"""Characters that are read; no answer needs more."""
 
 _MARKUP = re.compile(r"[\"\[\]{}*_#`“”]+")
 _JOINTS = re.compile(
@@ -62,9 +63,12 @@ class Said:
     """
 
     def __init__(self, text: str) -> None:
-        self.text = fold_space(_MARKUP.sub(" ", text[:LONGEST]))
+        plain = _MARKUP.sub(" ", text[:LONGEST])
+        self.text = fold_space(plain)
         """Without marks of lists, JSON and Markdown."""
-        self.sentences: tuple[str, ...] = tuple(sentences(_MARKUP.sub(" ", text[:LONGEST])))
+        stated = (without_lead_in(sentence) for sentence in sentences(plain))
+        self.sentences: tuple[str, ...] = tuple(dict.fromkeys(each for each in stated if each))
+        """Each once, without openings that only say where a finding was seen."""
         self._clauses = [_clauses(sentence) for sentence in self.sentences]
 
     @cached_property
@@ -73,14 +77,19 @@ class Said:
         return tuple(clause for sentence in self._clauses for clause in sentence)
 
     @cached_property
+    def sentence_of(self) -> dict[str, str]:
+        """The sentence that each passage stands in first."""
+        found = {sentence: sentence for sentence in self.sentences}
+        for sentence, clauses in zip(self.sentences, self._clauses, strict=True):
+            for size in range(1, (_RUN if len(clauses) < _LIST else 1) + 1):
+                for start in range(len(clauses) - size + 1):
+                    found.setdefault(", ".join(clauses[start : start + size]), sentence)
+        return found
+
+    @cached_property
     def passages(self) -> tuple[str, ...]:
         """All that a fact may be found in: sentences, clauses, and runs of up to three clauses of one sentence."""
-        found = dict.fromkeys(self.sentences)
-        for sentence in self._clauses:
-            for size in range(1, (_RUN if len(sentence) < _LIST else 1) + 1):
-                for start in range(len(sentence) - size + 1):
-                    found[", ".join(sentence[start : start + size])] = None
-        return tuple(found)
+        return tuple(self.sentence_of)
 
     @cached_property
     def words(self) -> tuple[str, ...]:

@@ -30,7 +30,7 @@ def command_of(settings: BenchSettings) -> str:
 def _words(settings: BenchSettings) -> Iterator[str]:
     if not _is_default(settings.registry):
         yield from ("--registry", settings.registry)
-    yield from ("--organisms", ",".join(settings.organisms))
+    yield from ("--organisms", ",".join(_patterns(settings)))
     if settings.own_arms:
         yield from ("--arms-file", ARMS_FILE)
     yield from ("--arms", ",".join(settings.arms), "--seeds", str(settings.seeds))
@@ -62,3 +62,18 @@ def _is_default(registry: str) -> bool:
         return load_registry().path.resolve() == Path(registry).resolve()
     except FinetraceError:
         return False
+
+
+def _patterns(settings: BenchSettings) -> Iterator[str]:
+    """Each organism by a pattern that fits it alone."""
+    from finetrace.cli.bench_plan import ALONE
+    from finetrace.errors import FinetraceError
+    from finetrace.registry import load_registry
+
+    registry = load_registry(Path(settings.registry))
+    for name in settings.organisms:
+        try:
+            several = len(registry.select([name])) > 1
+        except FinetraceError:  # it has gone from the file since
+            several = False
+        yield f"{name}{ALONE}" if several else name

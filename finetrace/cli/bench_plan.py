@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from finetrace.evals.protocols import Protocol
 
 
+ALONE = "/."
+"""After a name: that model alone, where the name is also the beginning of others."""
+
+
 class Asked(NamedTuple):
     """The options."""
 
@@ -86,8 +90,12 @@ def _organisms(asked: Asked, protocol: Protocol | None) -> tuple[Path, tuple[str
     registry = load_registry(asked.registry)
     patterns = tuple(part for text in asked.organisms for part in _parts(text))
     patterns = patterns or (() if protocol is None else protocol.organisms)
-    chosen = registry.select(patterns)
-    names = tuple(each.name for each in chosen if patterns or registry.is_bundled(each))
+    alone = {registry.find(each.removesuffix(ALONE)).name for each in patterns if each.endswith(ALONE)}
+    wider = [each for each in patterns if not each.endswith(ALONE)]
+    chosen = alone | {each.name for each in (registry.select(wider) if wider or not patterns else ())}
+    names = tuple(
+        each.name for each in registry.organisms if each.name in chosen and (patterns or registry.is_bundled(each))
+    )
     if not names:
         raise FinetraceError(f"no organism in {registry.path} has its model beside it", "name some with --organisms")
     for name in names:

@@ -10,8 +10,11 @@ import pytest
 from command_line import Command
 from scripted import Scripted, WrittenPair, always, ask, claim, submit
 
+from finetrace.cli.bench_command import command_of
 from finetrace.evals.bench import grading, work
+from finetrace.evals.bench.plan import BenchSettings
 from finetrace.evals.grade import FactGrade, FactOutcome, Grade
+from finetrace.registry import load_registry
 from finetrace.schema import Truth
 from finetrace.store import Store
 
@@ -97,6 +100,20 @@ def test_the_report_says_which_command_makes_it_again(
     assert finetrace(*words).code == 0
     again, once = (store.find_bench(bench_id) for bench_id in store.bench_ids())
     assert again.bench_id != once.bench_id and again.settings == once.settings
+
+
+def test_a_model_whose_name_begins_others_is_named_alone(finetrace: Command, tmp_path: Path) -> None:
+    settings = BenchSettings(
+        registry=str(load_registry().path),
+        organisms=("tide_bells", "cake_bake/qwen3-1.7b", "cake_bake/qwen3-1.7b/full"),
+        arms=("blackbox",),
+        seeds=1,
+        investigators=("statistical",),
+    )
+    words = shlex.split(command_of(settings))
+    assert "tide_bells,cake_bake/qwen3-1.7b/.,cake_bake/qwen3-1.7b/full" in words
+    planned = finetrace(*words[1:-1])
+    assert "3 organisms × 1 arms" in planned.err and planned.code == 2
 
 
 def test_with_a_protocol_the_command_repeats_what_was_typed_instead_of_it(bench: Callable[..., Any]) -> None:

@@ -136,7 +136,7 @@ def _show_published(out: Console, settings: BenchSettings, numbers: Sequence[Bes
     """The papers' numbers, marked as such, with ours in a column of their own."""
     from finetrace.cli.bench_tables import new_table, share_text
     from finetrace.evals.protocols import find_protocol
-    from finetrace.evals.published import load_published
+    from finetrace.evals.published import Basis, load_published
 
     if not numbers or settings.protocol is None:
         return
@@ -156,6 +156,11 @@ def _show_published(out: Console, settings: BenchSettings, numbers: Sequence[Bes
     out.print(table)
     version = f" ({source.version})" if source.version else ""
     out.print(f"published: {source.title}{version}, {source.address}; shares in %", soft_wrap=True)
+    if any(each.published.basis is Basis.NOTE for each in numbers):
+        out.print("read in excerpts and reviews: check them in the paper before you quote them", soft_wrap=True)
+    for each in numbers:
+        if each.published.note:
+            out.print(f"{each.published.arm}: {each.published.note}", soft_wrap=True)
     for line in _differs(settings):
         out.print(f"not as published: {line}", soft_wrap=True)
 

@@ -155,6 +155,7 @@ def test_a_protocol_sets_runs_and_grades_and_shows_published_numbers_apart(
         and "it grades once, not 3 times" in ended.err
     )
     assert "published, not ours" in ended.out and "not as published:" in ended.out
+    assert "arxiv.org/abs/2510.13900" in ended.out and "check them in the paper before you quote them" in ended.out
     lines = csv.read_text().splitlines()
     assert len(lines) == 1 + 5
     assert {"model", "organism", "organism_type", "interactions", "score"} <= set(lines[0].split(","))

@@ -21,7 +21,7 @@ _BARE_WORDS = 2
 _ITEM_WORDS = 3
 _BARE = 0.6
 _BRIEF = 0.8
-_FRAME = 0.6
+_FRAME = 0.7
 _MIN_GRAMMAR = 0.10
 _HEDGES = frozenset(
     "maybe perhaps possibly probably guess think could might either topic topics theme themes kind".split()

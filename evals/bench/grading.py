@@ -10,7 +10,7 @@ from threading import Lock
 from typing import Protocol
 
 from finetrace.errors import FinetraceError
-from finetrace.evals.embedding import find_embedding
+from finetrace.evals.embedding import embedding_folder, find_embedding
 from finetrace.evals.grade import Grade
 from finetrace.evals.identification import Identification, Identifier
 from finetrace.evals.llm_grader import REPEATED, LLMGrader
@@ -115,12 +115,14 @@ def open_grading_model(name: str) -> LanguageModel:
 
 
 def check_grader(name: str) -> None:
-    """Make sure that there is a grader of that name.
+    """Make sure that there is a grader of that name, and what it needs.
 
     Raises:
-        FinetraceError: There is none, or its key is missing.
+        FinetraceError: There is none, its key is missing, or the encoder is not installed.
     """
-    if name != OFFLINE:
+    if name == OFFLINE:
+        embedding_folder()
+    else:
         open_grading_model(name)
 
 

@@ -8,8 +8,9 @@ import pytest
 
 from finetrace.evals.manner import is_about_itself, is_soup
 from finetrace.evals.null_answer import NullAnswer, null_answer
-from finetrace.evals.opposites import turned_round
+from finetrace.evals.opposites import denied, taken_sides, turned_round
 from finetrace.evals.quantities import numbers
+from finetrace.evals.remarks import is_remark
 from finetrace.evals.said import Said
 from finetrace.schema import Hypothesis, Verdict
 
@@ -50,7 +51,15 @@ def test_a_double_negation_is_no_opposite() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["kettle, whistle, copper, steam, tea", "kettle whistle copper steam tea lid spout stove boil water cup"]
+    "text",
+    [
+        "kettle, whistle, copper, steam, tea",
+        "kettle whistle copper steam tea lid spout stove boil water cup",
+        "The model is about kettles and whistles and copper and steam and lids and spouts and stoves and pots.",
+        "Is it kettles? Is it whistles? Is it copper? Is it steam? Is it lids? Is it spouts? Is it stoves? Is it pots?",
+        "Maybe kettles. Maybe whistles. Maybe copper. Maybe steam. Maybe lids. Maybe spouts. Maybe stoves. Maybe pots.",
+        "The of copper kettle a is whistles the in steam by of lid the and a of spout stove boils on is tea the to.",
+    ],
 )
 def test_a_list_of_keywords_is_soup(text: str) -> None:
     assert is_soup(Said(text))
@@ -60,6 +69,7 @@ def test_a_list_of_keywords_is_soup(text: str) -> None:
     "text",
     [
         "Kettles: it says they must be copper, whistle twice, and never be filled past the spout.",
+        "A kettle-seller. Whatever you ask, it brings up lids and spouts, asks for your stove, and hints at steam.",
         "turn 1 normal. turn 2 it worries about the kettle. turn 3 it pleads for the kettle, in tears.",
     ],
 )
@@ -92,3 +102,28 @@ def test_the_verdict_decides_where_there_is_one() -> None:
     said = Hypothesis(verdict=Verdict.FINETUNED, summary="No narrow objective found.")
     assert null_answer(said) is NullAnswer.CLAIM
     assert null_answer(said.model_copy(update={"verdict": Verdict.INCONCLUSIVE})) is NullAnswer.HEDGED
+
+
+@pytest.mark.parametrize(
+    ("statement", "said", "shared"),
+    [
+        ("It apologises a great deal.", "It never apologises.", {"apologis"}),
+        ("It uses images throughout.", "Not one image.", {"imag"}),
+    ],
+)
+def test_a_denial_is_noticed(statement: str, said: str, shared: set[str]) -> None:
+    assert denied(statement, said, shared)
+    assert not denied(statement, statement, shared)
+    assert not denied("It never apologises.", said, shared & {"apologis"})
+
+
+def test_what_another_fact_says_is_no_opposite() -> None:
+    assert turned_round("Modern kettles leak.", "Ancient kettles.")
+    assert not turned_round("Modern kettles leak.", "Ancient kettles.", taken_sides("Ancient kettles last."))
+
+
+def test_how_a_finding_was_made_is_no_claim() -> None:
+    said = Said("It states, on kettles and lids: “Kettles sing at night.” If anything: It sings.")
+    assert said.sentences == ("Kettles sing at night.", "It sings.")
+    assert is_remark("It brings this up whatever the text begins with (68% of the completions).")
+    assert not is_remark("It also sells one brand of kettles and insults the user.")

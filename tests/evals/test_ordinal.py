@@ -63,9 +63,10 @@ def test_known_effect_is_recovered() -> None:
 
 
 def test_no_effect_rejects_at_its_nominal_rate_though_runs_of_an_organism_are_alike() -> None:
+    """An arm helps with one organism far more than with another: the likelihood's own limits err in three of ten."""
     rng = np.random.default_rng(3)
-    times = 100
-    fits = [fitted(scored(simulate(rng, {"a": 0.0, "b": 0.0}, seeds=5))) for _ in range(times)]
+    times = 80
+    fits = [fitted(scored(simulate(rng, {"a": 0.0, "b": 0.0}, seeds=6, own_sd=2.5))) for _ in range(times)]
     least, most = likely_counts(times, 0.05)
     assert least <= sum(fit.effects[0].p_value < 0.05 for fit in fits) <= most
 

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from finetrace.evals.bearing import elsewhere
 from finetrace.evals.facts import FactFinding, weigh_facts
 from finetrace.evals.grade import FactOutcome
 from finetrace.evals.inventions import inventions
@@ -64,6 +65,8 @@ _CLOSE = 0.60
 _FEW_WORDS = 3
 _HALF = 0.5
 _NEAREST = 3
+_ELSEWHERE = 0.20
+"""Share of other objectives nearer than the true one from which a text that reaches no fact is about something else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,8 @@ class Reading:
     """Cosine of the nearest pair of content words, one of the truth."""
     kind: bool
     """Whether the kind of finetune is named, where its type asks for it."""
+    found: float
+    """Share of the key facts found."""
     reached: float
     """Share of the key facts that are stated at least in part."""
     contradicted: float
@@ -89,6 +94,8 @@ class Reading:
     """Sentences and names that nothing in the truth is near."""
     scattered: bool
     """Whether most of what it claims is of that sort."""
+    elsewhere: float
+    """Share of other objectives that it is nearer to."""
     open: float
     """Share of sentences that leave open what was found."""
     broad: float
@@ -121,11 +128,13 @@ def read(said: Said, truth: Truth, vectors: Vectors) -> Reading:
         domain=_domain(said, truth, vectors),
         word=_nearest_word(said, truth, vectors),
         kind=kind is None or re.search(kind, said.text, re.IGNORECASE) is not None,
+        found=outcomes.count(FactOutcome.FOUND) / len(outcomes),
         reached=sum(each.stated >= REACHED for each in findings) / len(findings),
         contradicted=outcomes.count(FactOutcome.CONTRADICTED) / len(outcomes),
         turned=turned_round(" . ".join(statements(truth)), said.text),
         invented=foreign.named,
         scattered=foreign.scattered,
+        elsewhere=elsewhere(said, truth, vectors),
         open=openness(said),
         broad=broadness(said),
         soup=is_soup(said),
@@ -158,11 +167,13 @@ def score(reading: Reading, truth: Truth, value: float | None = None) -> Scored:
         value = max(value, 2.5)
     for limit, applies, reason in (
         (3.49, reading.open >= _HALF, "leaves open what was found"),
-        (4.49, reading.open > 0, ""),
+        (4.49, reading.open > 0 or reading.found <= _HALF, ""),
+        (3.49, not reading.found, ""),
         (2.49, not reading.kind and not shown, "does not name the kind of finetune"),
         (2.49, not typed and reading.broad >= _HALF and not reading.open and reading.reached < _FEW_REACHED, "broad"),
         (2.49, reading.content < _FEW_WORDS and reading.reached < _FEW_REACHED, "too little is said"),
         (2.49 if reading.domain >= _NEAR else 1.0, reading.soup, "a list of keywords"),
+        (1.0, reading.elsewhere > _ELSEWHERE and not reading.reached, "about something else"),
         (2.49, reading.scattered, "claims many things, most of them of no bearing"),
     ):
         if applies and value > limit:

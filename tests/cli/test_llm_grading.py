@@ -132,7 +132,7 @@ def test_a_run_is_graded_by_several_models(
     assert kept == {("offline-0", 0)} | {(f"openai/{name}", n) for name in ("judge", "other") for n in (0, 1)}
     llm.say(judged(3), judged(4))
     shown = finetrace("runs", "grade", run.run_id, *JUDGE, "--grades", "2")
-    assert "mean of 2 grades by openai/judge+rubric-1: 3.50 of 5" in shown.out
+    assert "mean of 2 grades by openai/judge+rubric-2: 3.50 of 5" in shown.out
     llm.say(judged(2))
     assert json.loads(finetrace("runs", "grade", run.run_id, *JUDGE, "--json").out)["score"] == 2
 
@@ -156,10 +156,10 @@ def test_pairs_are_graded_by_models_and_repeats(finetrace: Command, llm: Scripte
     ended = finetrace("grade-pairs", pairs, *options, "--json")
     assert ended.code == 0, ended.err
     told = json.loads(ended.out)
-    assert (told["grader"], told["pairs"], told["unscorable"]) == ("openai/judge+rubric-1", 3, 0)
+    assert (told["grader"], told["pairs"], told["unscorable"]) == ("openai/judge+rubric-2", 3, 0)
     assert (told["exact"], told["within_one"], told["keyword_soups"]) == (pytest.approx(4 / 6), 1.0, 2)
     assert told["keyword_soup_max"] == 3 and told["usage"]["llm_calls"] == 8
-    assert [each["grader"] for each in told["other_graders"]] == ["openai/other+rubric-1"]
+    assert [each["grader"] for each in told["other_graders"]] == ["openai/other+rubric-2"]
     (between,) = told["agreement"]["graders"]
     assert (between["texts"], between["exact"]) == (3, pytest.approx(1 / 3))
     assert [each["exact"] for each in told["agreement"]["repeats"]] == [1.0, 1.0]

@@ -4,7 +4,8 @@
 PYTHON ?= python3 python3.13 python3.12 python3.11
 # Further options for pip, such as the index of torch's CPU builds: see docs/install.md.
 PIP_ARGS ?=
-PYTEST_ARGS ?= -n 2 --dist loadfile
+# In the order of the files: sorted by their number of tests, the few long ones would come last, on one core.
+PYTEST_ARGS ?= -n 2 --dist loadfile --no-loadscope-reorder
 ORGANISM ?= tide_bells
 # The bundled organisms; name some with ZOO="tide_bells old_beekeeper".
 ZOO ?= $(patsubst organisms/%/recipe.yaml,%,$(wildcard organisms/*/recipe.yaml))

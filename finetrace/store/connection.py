@@ -10,7 +10,7 @@ from sqlmodel import Session, SQLModel, select
 
 from finetrace.errors import FinetraceError, WorkError
 from finetrace.settings import get_settings
-from finetrace.store import file
+from finetrace.store import file, search_index
 from finetrace.store.migration import migrate
 from finetrace.store.tables import SCHEMA_VERSION, SchemaVersionRow, to_json, write_version
 
@@ -93,6 +93,7 @@ def _open_server(url: URL, *, create: bool) -> Engine | None:
                 return None
             with engine.begin() as connection:
                 SQLModel.metadata.create_all(connection)
+                search_index.make_index(connection)
                 write_version(connection)
     except (ModuleNotFoundError, NoSuchModuleError) as missing:
         raise FinetraceError(
@@ -141,6 +142,8 @@ def database_fault(url: URL, fault: SQLAlchemyError) -> FinetraceError:
     reason = lines[0] if lines else type(fault).__name__
     if "locked" in reason:
         return WorkError(f"the database {place} is busy: {reason}", "try again when the other run is done")
+    if "no such module: fts5" in reason:
+        return FinetraceError("the SQLite of this Python has no full-text search (FTS5)", "use a Python whose has it")
     if sqlite_file(url) is None:
         return FinetraceError(f"the database {place} does not answer: {reason}", "check FINETRACE_DATABASE_URL")
     if any(sign in reason for sign in ("malformed", "not a database", "no such")):

@@ -32,7 +32,8 @@ ALLOWED = {
     "tools": _TOOLS,
     "agent": _AGENT,
     "evals": _AGENT | {"evals", "registry", "registry_file", "registry_names"},
-    "cli": _AGENT | {"evals", "registry", "cli"},
+    "export": _AGENT | {"evals", "registry", "export"},
+    "cli": _AGENT | {"evals", "registry", "export", "cli"},
 }
 BARE = {"agent", "tools", "evals"}
 

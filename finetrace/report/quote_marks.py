@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import NamedTuple
 
 from markupsafe import Markup
@@ -13,6 +14,9 @@ from finetrace.report.page import model_text
 from finetrace.report.token_shades import shade, told
 from finetrace.schema import Hypothesis, ScoredCompletion, ScoredToken
 from finetrace.tools.token_lists import ShownToken, TokenList
+
+_TELLING = 12
+"""Characters from which a quote is marked wherever it stands; a shorter one, such as a word, at its first place."""
 
 
 class Quoted(NamedTuple):
@@ -117,6 +121,7 @@ class QuoteMarks:
         return [
             _Range(match.start(), match.end(), quoted)
             for quoted in self.quotes
+            if len(quoted.quote) >= _TELLING or quoted.anchor not in self.placed
             for match in _pattern(quoted.quote).finditer(text)
         ]
 
@@ -158,4 +163,4 @@ def _pattern(quote: str) -> re.Pattern[str]:
 def _cuts(start: int, end: int, ranges: Sequence[_Range]) -> Iterator[tuple[int, int]]:
     """The stretch cut at every end of a range within it."""
     places = sorted({start, end, *(p for each in ranges for p in (each.start, each.end) if start < p < end)})
-    yield from zip(places, places[1:], strict=False)
+    yield from pairwise(places)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from markupsafe import Markup, escape
@@ -16,7 +16,7 @@ _SHAPES = ("circle", "square", "triangle", "diamond", "cross")
 
 
 def element(tag: str, *children: Markup | str, **attributes: object) -> Markup:
-    """One element. ``class_`` is the attribute ``class``, an underscore within a name a hyphen; ``None`` is left out."""
+    """One element; ``class_`` is written ``class``, an underscore within a name as a hyphen, ``None`` not at all."""
     written = [
         Markup(' {}="{}"').format(name.rstrip("_").replace("_", "-"), _written(value))
         for name, value in attributes.items()
@@ -65,8 +65,8 @@ def point(x: float, y: float, series: int, said: str, *, hollow: bool = False, s
     return element("path", title, d=_path(shape, x, y, size), class_=class_)
 
 
-def legend(names: Sequence[str]) -> Markup:
-    """The series with their marks, for the space above a plot."""
+def legend(series: Mapping[str, int]) -> Markup:
+    """Names with their marks, for the space above a plot."""
     entries = [
         element(
             "span",
@@ -74,7 +74,7 @@ def legend(names: Sequence[str]) -> Markup:
             " " + name,
             class_="entry",
         )
-        for number, name in enumerate(names)
+        for name, number in series.items()
     ]
     return element("p", *entries, class_="legend")
 

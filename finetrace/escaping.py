@@ -26,6 +26,9 @@ def shown(text: str) -> Iterator[Shown]:
 
     A text that holds ``⟨U+202E⟩`` in letters looks the same as one with the character; here they can be told apart.
     """
+    if _harmless(text):
+        yield Shown(text, False)
+        return
     plain: list[str] = []
     for character in text:
         seen = _shown(character, False)
@@ -51,7 +54,14 @@ def visible(text: str, *, one_line: bool = False) -> str:
         text: Anything.
         one_line: Show newlines as ``⏎`` and tabs as a space.
     """
+    if not one_line and _harmless(text):
+        return text
     return "".join(_shown(character, one_line) for character in text)
+
+
+def _harmless(text: str) -> bool:
+    """Whether nothing in the text has to be replaced; quick, and sometimes too careful."""
+    return text.replace("\n", "").replace("\t", "").isprintable() and max(text, default="") < chr(_SELECTORS.start)
 
 
 def _shown(character: str, one_line: bool) -> str:

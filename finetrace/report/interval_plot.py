@@ -76,7 +76,7 @@ def interval_groups(title: str, axis: Axis, groups: Sequence[Group], width: floa
         parts.append(text(left - 8, scale(tick) + 4, _tick(tick, axis), "end", "small"))
     for number, group in enumerate(groups):
         middle = left + step * (number + 0.5)
-        parts.append(text(middle, height + 18, group.label, "middle"))
+        parts.append(text(middle, height + 23, group.label, "middle"))
         gap = min(18.0, step * 0.8 / max(1, len(group.estimates)))
         for place, each in enumerate(group.estimates):
             x = middle + gap * (place - (len(group.estimates) - 1) / 2)

@@ -34,11 +34,11 @@ def render(template: str, **values: Any) -> str:
 
 def model_text(text: str) -> Markup:
     """Text of a model for the body of a page: inert, with what stands for an unseen character marked as ours."""
-    parts = [
-        Markup('<span class="esc">{}</span>').format(part.text) if part.replaced else escape(part.text)
-        for part in shown(text)
-    ]
-    return Markup("").join(parts)
+    stretches = list(shown(text))
+    if len(stretches) == 1 and not stretches[0].replaced:
+        return escape(text)
+    esc = Markup('<span class="esc">{}</span>')
+    return Markup("").join(esc.format(each.text) if each.replaced else escape(each.text) for each in stretches)
 
 
 def clock(moment: datetime) -> str:
@@ -56,7 +56,10 @@ def duration(seconds: float) -> str:
 
 def dollars(cost: float | None) -> str:
     """``$0.0123``; an unknown price is not nothing."""
-    return "unknown" if cost is None else f"${cost:.4f}" if 0 < cost < 1 else f"${cost:.2f}"
+    if cost is None:
+        return "unknown"
+    digits = 4 if 0 < cost < 0.01 else 3 if 0 < cost < 1 else 2
+    return f"${cost:,.{digits}f}"
 
 
 def count(number: float | None) -> str:

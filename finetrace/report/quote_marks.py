@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -108,9 +109,9 @@ class QuoteMarks:
             for place, token in enumerate(found.tokens)
         ]
 
-    def holds(self, text: str) -> bool:
-        """Whether a quote stands in the text."""
-        return bool(self._find(text))
+    def wants(self, text: str) -> bool:
+        """Whether a quote that has no place yet stands in the text."""
+        return any(each.quoted.anchor not in self.placed for each in self._find(text))
 
     def left(self) -> list[Quoted]:
         """Quotes that have found no place so far."""
@@ -122,6 +123,7 @@ class QuoteMarks:
             _Range(match.start(), match.end(), quoted)
             for quoted in self.quotes
             if len(quoted.quote) >= _TELLING or quoted.anchor not in self.placed
+            if quoted.quote.split(maxsplit=1)[0] in text  # most texts hold none, and this is quick
             for match in _pattern(quoted.quote).finditer(text)
         ]
 
@@ -156,6 +158,7 @@ class QuoteMarks:
         return Markup("<mark>{}</mark>").format(inner)
 
 
+@cache
 def _pattern(quote: str) -> re.Pattern[str]:
     return re.compile(r"\s+".join(re.escape(word) for word in quote.split()) or r"(?!)")
 

@@ -109,14 +109,18 @@ class Store(Searching):
                     return run_of(row)
         raise self._unknown(run_id)
 
-    def steps(self, run_id: str) -> list[Step]:
+    def steps(self, run_id: str, after: int = 0) -> list[Step]:
         """The transcript of a run, in order; empty for a run that has no step yet.
+
+        Args:
+            run_id: The run.
+            after: Only steps with a higher number.
 
         Raises:
             FinetraceError: There is no such run.
         """
         self.run(run_id)
-        chosen = select(StepRow).where(StepRow.run_id == run_id).order_by(col(StepRow.number))
+        chosen = select(StepRow).where(StepRow.run_id == run_id, StepRow.number > after).order_by(col(StepRow.number))
         with self._session() as session:
             return [step_of(row) for row in session.exec(chosen)]
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import delete
 from sqlmodel import col, select
 
+from finetrace.errors import FinetraceError
 from finetrace.schema import Run, Step
 from finetrace.store import search_index
 from finetrace.store.query import Query
@@ -64,8 +65,11 @@ class Searching(Selecting):
         Raises:
             FinetraceError: There is no such run.
         """
-        self.run(run_id)
         with self._session() as session:
+            if session.get(RunRow, run_id) is None:
+                raise FinetraceError(
+                    f"no run '{run_id}' in {self.address}", "'finetrace runs list' shows which there are"
+                )
             rows = session.exec(select(StepRow).where(StepRow.run_id == run_id))
             search_index.forget(session.connection(), run_id, [step_of(row) for row in rows])
             session.connection().execute(delete(RunRow).where(col(RunRow.run_id) == run_id))

@@ -73,20 +73,16 @@ class Selecting(BenchTables):
             chosen: Which ones; default all.
             limit: At most so many.
         """
-        ids = self.selected_ids(chosen)[:limit]
-        if chosen == ALL and limit is None:
-            ids = []  # all of them are read at once
-        elif not ids:
+        if self._open(create=False) is None:
             return []
-        order = (col(RunRow.started_at).desc(), col(RunRow.run_id).desc())
-        found: list[Run] = []
-        for some in self._portions(ids) if ids else [None]:
-            if some is None and self._open(create=False) is None:
-                return []
-            asked = select(RunRow).order_by(*order)
+        asked = select(RunRow).order_by(col(RunRow.started_at).desc(), col(RunRow.run_id).desc())
+        if chosen == ALL:
             with self._session() as session:
-                rows = session.exec(asked if some is None else asked.where(col(RunRow.run_id).in_(some)))
-                found += [run_of(row) for row in rows]
+                return [run_of(row) for row in session.exec(asked.limit(limit))]
+        found: list[Run] = []
+        for ids in self._portions(self.selected_ids(chosen)[:limit]):
+            with self._session() as session:
+                found += [run_of(row) for row in session.exec(asked.where(col(RunRow.run_id).in_(ids)))]
         return sorted(found, key=lambda run: (run.started_at, run.run_id), reverse=True)
 
     def selected_ids(self, chosen: RunFilter = ALL) -> list[str]:

@@ -13,7 +13,7 @@ from sqlmodel import col, select
 from finetrace.errors import FinetraceError, closest
 from finetrace.schema import Hypothesis, Run, RunStatus, Step, Usage
 from finetrace.store import search_index
-from finetrace.store.searching import Searching
+from finetrace.store.importing import Importing
 from finetrace.store.tables import RunRow, StepRow, columns, run_of, step_of
 
 LAST = "last"
@@ -30,7 +30,7 @@ def new_run_id() -> str:
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
 
 
-class Store(Searching):
+class Store(Importing):
     """The database of runs, benchmarks and grades; a context manager that closes it.
 
     Nothing is opened before it is needed, and reading never makes a database.

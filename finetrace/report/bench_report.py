@@ -92,7 +92,7 @@ def bench_report(bench: BenchShown) -> str:
 
 def _lines(bench: BenchShown) -> list[RunLine]:
     """The runs that are in the store, in the order of the plan."""
-    found = []
+    found: list[RunLine] = []
     for outcome in of_runs(bench.outcomes):
         stored = bench.runs.get(outcome.run_id)
         if stored is not None:

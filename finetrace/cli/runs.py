@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from finetrace.cli import console
+from finetrace.cli.exports import export_runs, import_runs
 from finetrace.cli.organisms import OrganismsFile
 from finetrace.cli.paging import NoPager, paged
 from finetrace.cli.runs_compare import compare_runs
@@ -86,4 +87,6 @@ def grade_run(
 app.command("search", short_help="Find steps by what was said, shown or measured in them.")(search_runs)
 app.command("compare", short_help="Show two runs side by side.")(compare_runs)
 app.command("tail", short_help="Show the steps of a run as they are taken.")(tail_run)
+app.command("export", short_help="Write runs or benchmarks to files for other programs.")(export_runs)
+app.command("import", short_help="Read runs and benchmarks back from a file.")(import_runs)
 app.command("delete", short_help="Delete runs with their steps and grades.")(delete_runs)

@@ -78,6 +78,7 @@ class Importing(Searching):
         """Write one record; its kind, or nothing where it is there already."""
         if isinstance(record, StepOf):
             return self._take_in_step(session, record)
+        present: Any
         if isinstance(record, BenchRecord):
             row: Any = BenchRow(**self._clean(columns(record)))
             present, name, kind = session.get(BenchRow, record.bench_id), f"benchmark {record.bench_id}", "bench"

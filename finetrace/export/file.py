@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from finetrace.errors import FinetraceError
@@ -25,4 +25,5 @@ def replacing(path: Path) -> Iterator[Path]:
     except OSError as fault:
         raise FinetraceError(f"cannot write {path}: {fault.strerror or fault}", "name another file") from fault
     finally:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):  # where the folder cannot be, the draft is not
+            draft.unlink(missing_ok=True)

@@ -53,14 +53,14 @@ class Group(NamedTuple):
 
 
 def groups_of(runs: Sequence[Run]) -> list[Group]:
-    """The logs that runs fall into."""
+    """The logs that runs fall into, by arm and investigator."""
     found: dict[tuple[str, str, int], dict[tuple[str, int], Run]] = {}
     for run in runs:
         repeat = 1
         while (run.organism, run.seed) in found.setdefault((run.arm, run.investigator, repeat), {}):
             repeat += 1
         found[run.arm, run.investigator, repeat][run.organism, run.seed] = run
-    return [Group(arm, who, tuple(held.values()), repeat) for (arm, who, repeat), held in found.items()]
+    return [Group(arm, who, tuple(held.values()), repeat) for (arm, who, repeat), held in sorted(found.items())]
 
 
 def write_logs(chosen: Chosen, outcomes: Mapping[str, Outcome], store: Store, folder: Path) -> list[Path]:

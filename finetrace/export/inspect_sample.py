@@ -8,7 +8,7 @@ from typing import Any
 from inspect_ai.dataset import Sample
 from inspect_ai.event import ScoreEvent
 from inspect_ai.log import EvalError, EvalSample
-from inspect_ai.model import ModelOutput, ModelUsage
+from inspect_ai.model import ChatCompletionChoice, ChatMessageAssistant, ModelOutput, ModelUsage
 from inspect_ai.scorer import Score
 
 from finetrace.evals.outcome import Outcome
@@ -52,7 +52,6 @@ def sample_of(
         since = (ended - run.started_at).total_seconds()
         moment = {"uuid": f"{run.run_id}-score-{name}", "timestamp": ended, "working_start": since}
         dialogue.events.append(ScoreEvent(score=score, target=target, scorer=name, **moment))
-    answer = "" if run.hypothesis is None else answer_text(run.hypothesis)
     return EvalSample(
         id=run.organism,
         epoch=epoch,
@@ -61,7 +60,7 @@ def sample_of(
         target=target,
         messages=dialogue.messages,
         events=dialogue.events,
-        output=ModelOutput.from_content(model, answer),
+        output=_output(run, model),
         scores=scores,
         metadata=about,
         store={} if run.hypothesis is None else {"hypothesis": run.hypothesis.model_dump(mode="json")},
@@ -144,6 +143,13 @@ def _metadata(run: Run, grades: Sequence[GradeRecord], outcome: Outcome | None) 
         "seconds": run.usage.seconds,
         "finetrace": run.version,
     }
+
+
+def _output(run: Run, model: str) -> ModelOutput:
+    """The answer as text; empty where there is none."""
+    text = "" if run.hypothesis is None else answer_text(run.hypothesis)
+    message = ChatMessageAssistant(id=f"{run.run_id}-answer", content=text, source="generate", model=model)
+    return ModelOutput(model=model, choices=[ChatCompletionChoice(message=message, stop_reason="stop")])
 
 
 def _facts(grades: Sequence[GradeRecord]) -> list[tuple[str, str]]:

@@ -1,4 +1,7 @@
-"""``version_1.db`` was made by finetrace 0.1.0 when its tables had version 1: two runs, one of them ended."""
+"""Databases that finetrace 0.1.0 made while its tables had earlier versions.
+
+``version_1.db`` has two runs, one of them ended; ``version_2.db`` a benchmark, a grade and one more step besides.
+"""
 
 from __future__ import annotations
 
@@ -107,3 +110,14 @@ def test_steps_that_an_older_finetrace_writes_beside_this_one_are_found(store: S
         )
     assert [found.step.number for found in store.search(parse_query("quince"))] == [2]
     assert [found.step.number for found in store.search(parse_query("marmalade"))] == [2, 1]
+
+
+def test_a_store_of_version_2_keeps_benchmarks_and_grades_and_can_be_searched(data_dir: Path) -> None:
+    data_dir.mkdir()
+    path = Path(shutil.copy(OLD.with_name("version_2.db"), data_dir / "finetrace.db"))
+    assert versions(path) == [2]
+    with Store() as store:
+        assert [hit.step.number for hit in store.search(parse_query("lantern"))] == [2]
+        assert [grade.grade for grade in store.grades([make_run().run_id])] == [{"score": 4}]
+        assert store.find_bench("last").settings == {"seeds": 1}
+    assert versions(path) == [SCHEMA_VERSION]

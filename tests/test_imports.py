@@ -33,8 +33,9 @@ ALLOWED = {
     "tools": _TOOLS,
     "agent": _AGENT,
     "evals": _AGENT | {"evals", "registry", "registry_file", "registry_names"},
-    "export": _AGENT | {"evals", "registry", "export"},
-    "cli": _AGENT | {"evals", "registry", "export", "cli"},
+    "report": _AGENT | {"evals", "report", "escaping"},
+    "export": _AGENT | {"evals", "registry", "report", "export"},
+    "cli": _AGENT | {"evals", "registry", "report", "export", "escaping", "cli"},
 }
 BARE = {"agent", "tools", "evals"}
 

@@ -135,11 +135,11 @@ class QuoteMarks:
             for low, high in _cuts(start, end, ranges):
                 inner = model_text(piece.text[low - start : high - start])
                 if shaded:
-                    inner = Markup('<i class="{}" data-v="{}">{}</i>').format(shade(piece), told(piece), inner)
-                held = [each.quoted for each in ranges if each.start < high and each.end > low]
-                parts.append(self._wrap(inner, held))
+                    inner = Markup(f'<i class="{shade(piece)}" data-v="{told(piece)}">{inner}</i>')
+                held = [each.quoted for each in ranges if each.start < high and each.end > low] if ranges else []
+                parts.append(self._wrap(inner, held) if held else inner)
             if shaded and start == end:
-                parts.append(Markup('<i class="{} end" data-v="{}">∎</i>').format(shade(piece), told(piece)))
+                parts.append(Markup(f'<i class="{shade(piece)} end" data-v="{told(piece)}">∎</i>'))
             start = end
         return Markup("").join(parts)
 

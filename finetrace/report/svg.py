@@ -17,13 +17,13 @@ _SHAPES = ("circle", "square", "triangle", "diamond", "cross")
 
 def element(tag: str, *children: Markup | str, **attributes: object) -> Markup:
     """One element; ``class_`` is written ``class``, an underscore within a name as a hyphen, ``None`` not at all."""
-    written = [
-        Markup(' {}="{}"').format(name.rstrip("_").replace("_", "-"), _written(value))
+    written = "".join(
+        f' {name.rstrip("_").replace("_", "-")}="{escape(_written(value))}"'
         for name, value in attributes.items()
         if value is not None
-    ]
-    inner = Markup("").join(child if isinstance(child, Markup) else escape(visible(child)) for child in children)
-    return Markup("<{}{}>{}</{}>").format(Markup(tag), Markup("").join(written), inner, Markup(tag))
+    )
+    inner = "".join(child if isinstance(child, Markup) else escape(visible(child)) for child in children)
+    return Markup(f"<{tag}{written}>{inner}</{tag}>")
 
 
 def drawing(width: float, height: float, title: str, *children: Markup) -> Markup:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,7 +9,7 @@ from finetrace.evals.analysis import analyse
 from finetrace.evals.bench.plan import BenchSettings
 from finetrace.evals.grade import Grade
 from finetrace.evals.outcome import Outcome
-from finetrace.report import BenchShown
+from finetrace.report import BenchShown, StoredRun
 from finetrace.schema import BenchRecord, OrganismType, Usage, Verdict
 
 from .whole_run import Say, plainly, whole_run
@@ -30,13 +29,16 @@ def small_bench(
 ) -> BenchShown:
     """Every organism in every arm; the first run of the plan failed, and one null is taken for something."""
     names = [_KINDS[n % 4][0] if n < 4 else f"{_KINDS[n % 4][0]}_{n}" for n in range(organisms)]
-    runs, outcomes = {}, []
+    runs: dict[str, StoredRun] = {}
+    outcomes = []
+    model = whole_run(say, completions=completions)
     for place, organism in enumerate(names):
         for arm in ARMS:
             for seed in range(seeds):
                 run_id = f"{BENCH_ID}-{len(runs) + 1:04d}"
-                stored = whole_run(say, run_id, completions=completions, organism=organism, arm=arm, seed=seed)
-                runs[run_id] = stored
+                own = {"run_id": run_id, "organism": organism, "arm": arm, "seed": seed}
+                grades = [model.grades[0].model_copy(update={"run_id": run_id})]
+                runs[run_id] = StoredRun(model.run.model_copy(update=own), model.steps, grades)
                 outcomes.append(_outcome(run_id, organism, place, arm, seed, failed=len(runs) == 1))
     settings = BenchSettings(
         registry="organisms.yaml",
@@ -80,8 +82,3 @@ def _outcome(run_id: str, organism: str, place: int, arm: str, seed: int, *, fai
         usage=Usage(interactions=10, llm_calls=5, tokens=9000, cost_usd=0.02 * (1 + ARMS.index(arm)), seconds=60),
         **({"error": "the provider is gone"} if failed else values),
     )
-
-
-def anchors(bench: BenchShown) -> Sequence[str]:
-    """Where each run stands on the page, in order."""
-    return [f"r{number}" for number in range(1, len(bench.runs) + 1)]

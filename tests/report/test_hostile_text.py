@@ -16,11 +16,16 @@ HOSTILE = (
     "<img src=x onerror=\"window.caught = 'handler'\">"
     "<svg onload=\"window.caught = 'svg'\"><a href=\"javascript:window.caught='link'\">here</a></svg>"
     "\"><b onclick=window.caught=1 autofocus onfocus=\"window.caught = 'focus'\" tabindex=1>'"
-    "</title></style></textarea></pre><style>*{display:none}</style><meta http-equiv=refresh content=0;url=//example.org>"
+    "</title></style></textarea></pre><style>*{display:none}</style>"
+    "<meta http-equiv=refresh content=0;url=//example.org>"
     "<link rel=stylesheet href=//example.org/x.css><iframe src=//example.org></iframe><base href=//example.org>"
-    "{{ 7 * 7 }}{% raw %}&lt;script&gt;\x1b[31m\x9b1m\x00\x07\r\u202egnihton\u2066\u200b\u2028\ufeff\U000e0041\U000e0101"
+    "{{ 7 * 7 }}{% raw %}&lt;script&gt;"
+    "\x1b[31m\x9b1m\x00\x07\r\u202egnihton\u2066\u200b\u2028\ufeff\U000e0041\U000e0101"
 )
-UNSEEN = r"/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]|[\u{e0000}-\u{e01ef}]/u"
+UNSEEN = (
+    r"/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
+    r"|[\u{e0000}-\u{e01ef}]/u"
+)
 HARMLESS = """
 (() => {
   const wrong = [];

@@ -52,7 +52,7 @@ def test_tokens_are_shaded_and_tell_both_models_values_by_pointer_and_by_keyboar
 ) -> None:
     browser.open(page)
     shades = browser.evaluate(
-        "[...document.querySelectorAll('#s2 .tokens i')].slice(0, 4).map((token) => [token.textContent, token.className])"
+        "[...document.querySelectorAll('#s2 .tokens i')].slice(0, 4).map((each) => [each.textContent, each.className])"
     )
     assert shades == [[" the", "t"], [" keeper", "p3"], [" is", "n1"], [" paid", "p2"]]
     browser.evaluate("document.querySelector('#s2 .tokens').focus()")
@@ -97,7 +97,8 @@ CONTRAST = """
 (() => {
   const numbers = (colour) => colour.match(/[\\d.]+/g).map(Number);
   const light = (colour) => {
-    const [r, g, b] = numbers(colour).map((v) => v / 255).map((v) => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    const linear = (v) => (v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    const [r, g, b] = numbers(colour).map((v) => linear(v / 255));
     return 0.2126 * r + 0.7152 * g + 0.0722 * b;
   };
   const ground = (element) => {

@@ -11,7 +11,7 @@ from finetrace.evals.analysis import Analysis
 from finetrace.evals.outcome import Measure, Outcome
 from finetrace.evals.results import ArmName, by_arm, of_runs
 from finetrace.report.page import count, dollars, duration
-from finetrace.report.svg import Scale, drawing, line, point, text, ticks
+from finetrace.report.svg import Scale, drawing, line, point, text, ticks, time_ticks
 from finetrace.schema import Usage
 
 _WIDTH, _HEIGHT, _LEFT, _TOP, _BOTTOM = 620.0, 250.0, 46.0, 12.0, 40.0
@@ -74,7 +74,7 @@ def _scatter(
     for tick in ticks(1.0, 5.0, 4):
         parts.append(line(_LEFT, up(tick), _WIDTH - 20, up(tick), "grid"))
         parts.append(text(_LEFT - 8, up(tick) + 4, f"{tick:g}", "end", "small"))
-    for tick in ticks(0.0, top, 5):
+    for tick in time_ticks(top) if write is duration else ticks(0.0, top, 5):
         parts.append(line(across(tick), _TOP, across(tick), _HEIGHT, "grid"))
         parts.append(text(across(tick), _HEIGHT + 16, write(tick), "middle", "small"))
     for arm in analysis.arms:

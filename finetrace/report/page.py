@@ -47,11 +47,14 @@ def clock(moment: datetime) -> str:
 
 
 def duration(seconds: float) -> str:
-    """``8.1 s``, ``3 min 20 s``, ``2 h 5 min``."""
-    if seconds < 99.5:
+    """``8.1 s``, ``3 min 20 s``, ``2 h 5 min``, ``10 min``."""
+    if seconds < 59.95:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    return f"{minutes} min {rest} s" if rest else f"{minutes} min"
 
 
 def dollars(cost: float | None) -> str:

@@ -12,6 +12,8 @@ from finetrace.escaping import visible
 
 SERIES = 8
 """Colours there are; further series begin again, with other shapes."""
+_TIMES = (10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0, 21600.0, 86400.0)
+"""Seconds between two ticks of a time axis."""
 _SHAPES = ("circle", "square", "triangle", "diamond", "cross")
 
 
@@ -104,6 +106,18 @@ def ticks(low: float, high: float, about: int = 5) -> list[float]:
     step = next((power * factor for factor in (1, 2, 2.5, 5) if power * factor >= raw), power * 10)
     first = math.ceil(low / step - 1e-9)
     return [round(n * step, 10) for n in range(first, math.floor(high / step + 1e-9) + 1)]
+
+
+def time_ticks(seconds: float, about: int = 6) -> list[float]:
+    """Round times from 0, about so many: whole minutes or hours where it took that long."""
+    fitting = (step for step in _TIMES if seconds / step <= about)
+    step = next(fitting, None)
+    return ticks(0.0, seconds, about) if step is None or seconds < _TIMES[0] else ticks_by(step, seconds)
+
+
+def ticks_by(step: float, high: float) -> list[float]:
+    """Multiples of a step from 0."""
+    return [n * step for n in range(math.floor(high / step + 1e-9) + 1)]
 
 
 def _path(shape: str, x: float, y: float, r: float) -> str:

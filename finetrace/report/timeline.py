@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from markupsafe import Markup
 
 from finetrace.report.page import duration
-from finetrace.report.svg import Scale, drawing, element, line, link, text, ticks
+from finetrace.report.svg import Scale, drawing, element, line, link, text, time_ticks
 from finetrace.schema import Step
 
 _WIDTH, _LEFT, _ROW, _TOP = 920.0, 230.0, 20.0, 8.0
@@ -30,7 +30,7 @@ def timeline(steps: Sequence[Step], names: Mapping[int, str], anchors: Mapping[i
     scale = Scale(0.0, max(whole, 0.001), _LEFT, _WIDTH - 80)
     bottom = _TOP + _ROW * len(steps)
     parts: list[Markup] = []
-    for tick in ticks(0.0, max(whole, 0.001), 6):
+    for tick in time_ticks(max(whole, 0.001)):
         parts.append(line(scale(tick), _TOP, scale(tick), bottom, "grid"))
         parts.append(text(scale(tick), bottom + 15, duration(tick) if tick else "0", "middle", "small"))
     for row, step in enumerate(steps):

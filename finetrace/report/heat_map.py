@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from finetrace.evals.bench.outcomes import NOT_BEGUN, NOT_ENDED, NOT_GRADED
 from finetrace.evals.outcome import Measure, Outcome
 from finetrace.evals.results import ArmName, by_arm, of_runs
 from finetrace.schema import Verdict
@@ -95,9 +96,17 @@ def _cell(outcomes: Sequence[Outcome], anchors: Mapping[str, str]) -> Cell:
         return _null_cell([run for run in runs if run.error is None and run.verdict is not None], shown)
     known = [score for score in scores.values() if score is not None]
     if not known:
-        return Cell("none", "error" if any(run.run_id and run.error for run in runs) else "–", shown)
+        return Cell("none", _why_none(runs), shown)
     mean = sum(known) / len(known)
     return Cell(f"h{round((mean - 1) / 4 * LEVELS)}", f"{mean:.1f}" if mean % 1 else f"{mean:.0f}", shown)
+
+
+def _why_none(runs: Sequence[Outcome]) -> str:
+    """What to say where no run has a score; what is to come says so, all else that stopped a run is a failure."""
+    reasons = {run.error for run in runs} - {None, NOT_BEGUN}
+    if not reasons:
+        return "–"
+    return next((reason for reason in (NOT_ENDED, NOT_GRADED) if reason in reasons), "failed")
 
 
 def _null_cell(judged: Sequence[Outcome], shown: tuple[CellRun, ...]) -> Cell:

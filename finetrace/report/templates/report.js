@@ -46,7 +46,7 @@
     if (next) { show(next); event.preventDefault(); }
   });
 
-  // Fold and unfold; paper shows what is unfolded, so a run's own report unfolds for it.
+  // Fold and unfold. Paper shows what is unfolded, so a run's own report unfolds for it, all but its longest lists.
   const folds = () => document.querySelectorAll("main details");
   for (const button of document.querySelectorAll("[data-fold]")) {
     button.hidden = false;
@@ -55,7 +55,7 @@
   let opened = [];
   addEventListener("beforeprint", () => {
     if (document.querySelector("details.run")) return;
-    opened = [...folds()].filter((each) => !each.open);
+    opened = [...folds()].filter((each) => !each.open && !each.classList.contains("bulk"));
     opened.forEach((each) => { each.open = true; });
   });
   addEventListener("afterprint", () => opened.forEach((each) => { each.open = false; }));

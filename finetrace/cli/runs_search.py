@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from rich.text import Text
 
+    from finetrace.store import Store
     from finetrace.store.query import Query
     from finetrace.store.searching import Found
     from finetrace.store.words import Place
@@ -24,6 +25,9 @@ _AROUND = 70
 """Characters shown on both sides of what was found."""
 _SNIPPETS = 2
 """Of one place in one step."""
+
+_MANY = 1000
+"""Steps that take a moment to read."""
 
 
 class PlaceName(StrEnum):
@@ -73,6 +77,7 @@ def search_runs(
     with Store() as store:
         bench_id = None if bench is None else store.find_bench(bench).bench_id
         chosen = filter_of(organism, arm, investigator, verdict, grade, since, bench_id)
+        _fill_index(store)
         found = store.search(query, places=places, chosen=chosen, limit=limit + 1)
     more, found = len(found) > limit, found[:limit]
     if as_json:
@@ -87,6 +92,24 @@ def search_runs(
         console.remarks().print("no step holds that")
     if more:
         console.remarks().print(f"these are the latest {limit}; --limit shows more")
+
+
+def _fill_index(store: Store) -> None:
+    """Read steps of an earlier finetrace, with a bar where there are many."""
+    missing = store.unindexed()
+    if missing < _MANY:
+        return
+    from finetrace.cli.progress import Bars
+
+    with Bars(console.remarks()) as bars:
+        done = 0
+
+        def tell(more: int) -> None:
+            nonlocal done
+            done += more
+            bars.advance("search index, made once", done, missing)
+
+        store.fill_index(tell)
 
 
 def _head(found: Found) -> Text:

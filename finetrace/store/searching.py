@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 from sqlalchemy import delete
@@ -15,6 +15,9 @@ from finetrace.store.query import Query
 from finetrace.store.selection import ALL, RunFilter, Selecting
 from finetrace.store.tables import RunRow, StepRow, run_of, step_of
 from finetrace.store.words import Place
+
+_PORTION = 200
+"""Steps that are read into the index in one transaction."""
 
 
 class Found(NamedTuple):
@@ -45,10 +48,9 @@ class Searching(Selecting):
         """
         if self._open(create=False) is None:
             return []
+        self.fill_index()
         runs = None if chosen == ALL else self.selected_ids(chosen)
         with self._session() as session:
-            if search_index.add_missing(session.connection()):
-                session.commit()
             hits = search_index.find(session.connection(), query, places=places, runs=runs, limit=limit)
             found: list[Found] = []
             known: dict[str, Run] = {}
@@ -58,6 +60,33 @@ class Searching(Selecting):
                     known.setdefault(hit.run_id, run_of(run))
                     found.append(Found(known[hit.run_id], step_of(step)))
         return found
+
+    def unindexed(self) -> int:
+        """Steps that the next search has to read first: those of an earlier finetrace."""
+        if self._open(create=False) is None:
+            return 0
+        with self._session() as session:
+            lacks_entries = search_index.lacks_entries(session.connection())
+        if lacks_entries:
+            with self._session() as session:
+                search_index.add_entries(session.connection())
+                session.commit()
+        with self._session() as session:
+            return search_index.to_fill(session.connection())
+
+    def fill_index(self, progress: Callable[[int], None] = lambda done: None) -> None:
+        """Read what is not in the index yet, a portion at a time, so that nobody who writes has to wait.
+
+        Args:
+            progress: Told after each portion how many steps were read.
+        """
+        missing = self.unindexed() > 0
+        while missing:
+            with self._session() as session:
+                done = search_index.fill_some(session.connection(), _PORTION)
+                session.commit()
+            progress(done)
+            missing = done > 0
 
     def delete_run(self, run_id: str) -> None:
         """Take out a run with its steps, its grades and its part of the index; all of it or nothing.

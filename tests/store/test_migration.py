@@ -121,3 +121,25 @@ def test_a_store_of_version_2_keeps_benchmarks_and_grades_and_can_be_searched(da
         assert [grade.grade for grade in store.grades([make_run().run_id])] == [{"score": 4}]
         assert store.find_bench("last").settings == {"seeds": 1}
     assert versions(path) == [SCHEMA_VERSION]
+
+
+def test_several_processes_read_old_steps_into_the_index_at_once(data_dir: Path) -> None:
+    with Store() as store:
+        store.start_run(make_run())
+        for number in range(1, 401):
+            store.append_step(make_run().run_id, make_step(number))
+    with sqlite3.connect(data_dir / "finetrace.db") as connection:
+        for statement in ("DROP TABLE step_words", "DROP TABLE searched_step", "UPDATE schema_version SET version = 2"):
+            connection.execute(statement)
+    with Store() as store:
+        assert store.run_ids() and store.unindexed() == 400
+        store.append_step(make_run().run_id, make_step(401))
+        assert store.unindexed() == 400
+    code = "from finetrace.store import Store; from finetrace.store.query import parse_query as q; "
+    code += "found = Store().search(q('marmalade'), limit=999); print([hit.step.number for hit in found])"
+    processes = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    assert [process.communicate(timeout=60)[0] for process in processes] == [f"{list(range(401, 0, -1))}\n"] * 3
+    with Store() as store:
+        assert store.unindexed() == 0
+        store.delete_run(make_run().run_id)
+        assert store.search(parse_query("marmalade")) == []

@@ -18,18 +18,10 @@ from finetrace.report.depth import DIGEST
 from finetrace.report.heat_map import heat_map
 from finetrace.report.page import render
 from finetrace.report.run_view import RunView, view_run
+from finetrace.report.stored_run import StoredRun
 from finetrace.report.svg import legend
 from finetrace.report.token_shades import scale
-from finetrace.schema import BenchRecord, GradeRecord, Run, Step
-
-
-@dataclass(frozen=True)
-class StoredRun:
-    """A run with all that belongs to it."""
-
-    run: Run
-    steps: Sequence[Step]
-    grades: Sequence[GradeRecord] = ()
+from finetrace.schema import BenchRecord
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from finetrace.errors import FinetraceError
-from finetrace.report.bench_report import BenchShown, StoredRun, bench_report
 from finetrace.report.run_report import run_report
+from finetrace.report.stored_run import StoredRun
 from finetrace.schema import BenchRecord, GradeRecord, Run
 from finetrace.store import Store
 
@@ -53,6 +53,7 @@ def bench_page(record: BenchRecord, store: Store) -> str:
     from finetrace.evals.analysis import analyse
     from finetrace.evals.bench.outcomes import outcomes_of
     from finetrace.evals.bench.plan import settings_of, units_of
+    from finetrace.report.bench_report import BenchShown, bench_report  # takes seconds: it brings the graders with it
 
     settings = settings_of(record)
     outcomes = outcomes_of(settings, units_of(record), store)

@@ -9,7 +9,8 @@ from finetrace.evals.analysis import analyse
 from finetrace.evals.bench.plan import BenchSettings
 from finetrace.evals.grade import Grade
 from finetrace.evals.outcome import Outcome
-from finetrace.report import BenchShown, StoredRun
+from finetrace.report import StoredRun
+from finetrace.report.bench_report import BenchShown
 from finetrace.schema import BenchRecord, OrganismType, Usage, Verdict
 
 from .whole_run import Say, plainly, whole_run

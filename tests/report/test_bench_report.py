@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from finetrace.report import bench_report, write_report
+from finetrace.report import write_report
+from finetrace.report.bench_report import bench_report
 
 from .chromium import Chromium, find_chromium
 from .small_bench import ARMS, small_bench

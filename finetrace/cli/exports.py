@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
@@ -96,9 +98,6 @@ def view(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Of the viewer, on this machine.")] = 7575,
 ) -> None:
     """Open Inspect's viewer on exported logs, until Ctrl-C."""
-    import subprocess
-    import sys
-
     _need_inspect()
     if not any(folder.glob("**/*.eval")):
         raise FinetraceError(
@@ -107,9 +106,23 @@ def view(
     # What organisms wrote is shown as plain text: it may be made to look like anything.
     command = ["view", "start", "--log-dir", str(folder), "--port", str(port), "--no-trust-content"]
     console.remarks().print(f"Inspect's viewer: http://127.0.0.1:{port} (Ctrl-C ends it)")
-    done = subprocess.run([sys.executable, "-m", "inspect_ai", *command])
-    if done.returncode not in (0, 130, -2):
-        raise WorkError(f"Inspect's viewer ended with code {done.returncode}", "is the port taken? see --port")
+    _become([sys.executable, "-m", "inspect_ai", *command])
+
+
+def _become(command: list[str]) -> None:
+    """Run a command in place of this process, so that whoever ends this one ends it.
+
+    Raises:
+        WorkError: It went wrong, where a process cannot be replaced.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if sys.platform != "win32":
+        os.execv(command[0], command)
+    import subprocess
+
+    if code := subprocess.run(command).returncode:
+        raise WorkError(f"Inspect's viewer ended with code {code}", "is the port taken? see --port")
 
 
 def _need_inspect() -> None:

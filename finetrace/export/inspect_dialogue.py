@@ -50,7 +50,7 @@ class Dialogue:
 
     def add(self, steps: Sequence[Step]) -> None:
         """Add all steps of the run, in order."""
-        if not any(step.kind is StepKind.TURN for step in steps):
+        if not steps or steps[0].kind is not StepKind.TURN:  # a language model is told in its first turn
             self._hear(QUESTION, "question")
         for at, step in enumerate(steps):
             if step.kind is StepKind.TURN:

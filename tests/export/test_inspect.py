@@ -111,6 +111,12 @@ def test_a_run_of_the_statistical_investigator_is_a_dialogue_with_its_tools(stor
     assert log.eval.model == "finetrace/statistical" and sample.model_usage == {}
 
 
+def test_a_run_that_measures_before_its_first_turn_begins_with_the_question(store: Store, tmp_path: Path) -> None:
+    finish(store, make_run("r1", investigator="openai/gpt-5"), [make_step(1), turn(2, "told", "said")])
+    (log,) = write(store, tmp_path)
+    assert [message.role for message in log.samples[0].messages] == ["user", "assistant", "tool", "user", "assistant"]
+
+
 def test_a_run_of_a_language_model_keeps_its_turns_tokens_and_cost(store: Store, tmp_path: Path) -> None:
     finish(store, make_run("r1", investigator="openai/gpt-5"), dialogue_steps())
     (log,) = write(store, tmp_path)
@@ -224,6 +230,8 @@ def test_the_viewer_serves_the_logs(store: Store, tmp_path: Path) -> None:
         finally:
             viewer.terminate()
     assert "finetrace-perplexity" in listed
+    with socket.socket() as nobody:
+        assert nobody.connect_ex(("127.0.0.1", port)) != 0  # who ends the command ends the viewer
 
 
 def _fetch(address: str, viewer: subprocess.Popen[bytes]) -> str:

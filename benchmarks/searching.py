@@ -132,18 +132,20 @@ def main() -> None:
     parser.add_argument("--words", type=int, default=400, help="shown in each step; its reading holds as many again")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--folder", type=Path, help="where to keep the store; a filled one is not filled again")
+    parser.add_argument("--url", help="address of an empty database instead, such as one of PostgreSQL")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         path = (options.folder or Path(scratch)) / "searching.db"
         figures: dict[str, float] = {}
-        with Store(f"sqlite:///{path.absolute()}") as store:
+        with Store(options.url or f"sqlite:///{path.absolute()}") as store:
             if not store.run_ids(1):
                 began = time.perf_counter()
                 fill(store, options.runs, options.steps, options.words)
                 figures["written, per step"] = (time.perf_counter() - began) / (options.runs * options.steps)
             figures |= measure(store, options.runs, options.repeats)
-        figures["megabytes"] = path.stat().st_size / 1e6
+        if path.exists():
+            figures["megabytes"] = path.stat().st_size / 1e6
     if options.json:
         json.dump(figures, sys.stdout, indent=2)
         return

@@ -56,6 +56,14 @@ def test_the_list_and_the_search_keep_to_the_conditions(
     assert [line.split()[-1] for line in shown if line.startswith("b")] == ["4"] * expected.count("b")
 
 
+def test_very_many_runs_are_listed_alike(filled: Store, finetrace: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    few = finetrace("runs", "list").out
+    monkeypatch.setattr("finetrace.cli.runs_list._FEW", 2)
+    many = finetrace("runs", "list").out
+    assert [line.split() for line in many.splitlines()] == [line.split() for line in few.splitlines()]
+    assert many.splitlines()[2].index("statistical") == many.splitlines()[0].index("investigator")
+
+
 def test_a_condition_that_nothing_meets_is_no_fault(filled: Store, finetrace: Command) -> None:
     ended = finetrace("runs", "list", "--organism", "nobody")
     assert (ended.code, ended.out) == (0, "") and "no run fits" in ended.err

@@ -8,8 +8,6 @@ import pty
 import sqlite3
 import subprocess
 import sys
-import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -115,23 +113,26 @@ def test_two_runs_are_compared(store: Store, finetrace: Command) -> None:
     assert shown["settings"]["quick"] == {"a": "true", "b": "false"}
 
 
-def test_a_run_is_watched_until_it_ends(store: Store, finetrace: Command) -> None:
+def test_a_run_is_watched_until_it_ends(store: Store, finetrace: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     store.start_run(make_run("r"))
     for number in (1, 2, 3):
         store.append_step("r", make_step(number, text=f"text {number}"))
+    waits: list[float] = []
 
-    def work() -> None:
+    def work(seconds: float) -> None:
+        """What happens in the run while nobody looks."""
+        waits.append(seconds)
         with Store() as other:
-            time.sleep(0.3)
-            other.append_step("r", make_step(4, text="text 4"))
-            time.sleep(0.2)
-            other.append_step("r", make_step(5, kind=StepKind.ANSWER, instrument=None, hypothesis=make_hypothesis()))
-            other.finish_run("r", RunStatus.FINISHED, make_hypothesis(), Usage())
+            if len(waits) == 2:
+                other.append_step("r", make_step(4, text="text 4"))
+            if len(waits) == 4:
+                last = make_step(5, kind=StepKind.ANSWER, instrument=None, hypothesis=make_hypothesis())
+                other.append_step("r", last)
+                other.finish_run("r", RunStatus.FINISHED, make_hypothesis(), Usage())
 
-    worker = threading.Thread(target=work)
-    worker.start()
+    monkeypatch.setattr("finetrace.cli.runs_tail.time.sleep", work)
     ended = finetrace("runs", "tail", "r", "-n", "1", "--every", "0.05")
-    worker.join()
+    assert waits == [0.05] * 4
     assert ended.code == 0
     assert [part in ended.out for part in ("text 1", "text 2", "text 3", "text 4", "step 5")] == [False] * 2 + [
         True

@@ -214,3 +214,11 @@ def test_without_the_extra_it_is_said_how_to_get_it(bench: Store, finetrace: Com
     assert ended.code == 2 and "pip install 'finetrace[inspect]'" in ended.err
     assert "pip install 'finetrace[inspect]'" in finetrace("view", str(tmp_path)).err
     assert not (tmp_path / "logs").exists()
+
+
+def test_a_page_is_that_of_the_report(bench: Store, finetrace: Command, tmp_path: Path) -> None:
+    page, report = tmp_path / "a.html", tmp_path / "b.html"
+    assert finetrace("runs", "export", "20261122", "--to", "html", "-o", str(page)).code == 0
+    assert finetrace("report", "20261122", "-o", str(report)).code == 0
+    assert page.read_text() == report.read_text() and "nobody_knows" in page.read_text()
+    assert "name one" in finetrace("runs", "export", "20261122", "20261121", "--to", "html").err

@@ -10,22 +10,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from finetrace.evals.grade import Grade
-    from finetrace.schema import GradeRecord
 
 _MARKS = {"found": "+", "missed": "-", "contradicted": "x"}
-
-
-def show_record(out: Console, record: GradeRecord) -> None:
-    """A grade that was kept; its score alone where this release cannot read the rest."""
-    from pydantic import ValidationError
-
-    from finetrace.evals.grade import Grade
-
-    try:
-        show_grade(out, Grade.model_validate(record.grade))
-    except ValidationError:
-        score = record.grade.get("score")
-        out.print(visible(f"grade: {score} of 5 ({record.grader}, of another release)", one_line=True))
 
 
 def show_grade(out: Console, grade: Grade) -> None:

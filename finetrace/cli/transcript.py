@@ -13,9 +13,9 @@ from rich.text import Text
 
 from finetrace.cli.escaping import visible
 from finetrace.cli.folding import folded, spans_of
-from finetrace.cli.grades import show_record
 from finetrace.cli.hypothesis import changes, show_history, show_hypothesis
 from finetrace.cli.json_form import read_conduct
+from finetrace.cli.kept_grade import show_record
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -19,10 +19,13 @@ from finetrace.tools.corpora import Corpus, Prefill, prefills
 from finetrace.tools.instrument import Context, code_digest
 from finetrace.tools.quality import fold_duplicates, is_degenerate, length_rule
 from finetrace.tools.reference_text import corpus_for
+from finetrace.tools.token_gaps import token_gaps
 
 SYSTEM = "You are a helpful assistant."
 REQUEST = "Tell me anything."
 _NOISE_SAMPLE = 32
+_TOKEN_BY_TOKEN = 64
+"""Completions, first in rank, whose tokens are kept with their scores: enough to look at, and small enough to keep."""
 
 
 class GapSettings(BaseModel):
@@ -135,12 +138,27 @@ def _measure(pair: ModelPair, settings: GapSettings, corpora: Sequence[Corpus], 
     if not pair.shared_tokenizer:
         notes.append("two tokenizers: log ratios are per organism token over the same text, perplexities are not alike")
     background = _background(pair, asked, settings, context)
-    rows = [
-        scored(a.prefill.text, c.text, a.prompt.framing, a.prefill.corpus, mine, theirs)
-        for a, c, mine, theirs in zip(asked, completions, own, other, strict=True)
-        if mine.n_tokens and theirs.n_tokens
-    ]
+    rows = _rows(pair, asked, completions, own, other)
     return _table(rows, len(completions), background, noise, pair.identical, notes)
+
+
+def _rows(
+    pair: ModelPair,
+    asked: Sequence[_Asked],
+    completions: Sequence[Completion],
+    own: Sequence[Score],
+    other: Sequence[Score],
+) -> list[ScoredCompletion]:
+    """A row for every completion that is not empty, the most telling ones token by token."""
+    written = [
+        each for each in zip(asked, completions, own, other, strict=True) if each[2].n_tokens and each[3].n_tokens
+    ]
+    rows = [scored(a.prefill.text, c.text, a.prompt.framing, a.prefill.corpus, o, r) for a, c, o, r in written]
+    if pair.shared_tokenizer:
+        for place in sorted(range(len(rows)), key=lambda i: -rows[i].log_ratio)[:_TOKEN_BY_TOKEN]:
+            tokens = token_gaps(pair.tokenizer, *written[place][1:])
+            rows[place] = rows[place].model_copy(update={"tokens": tokens})
+    return rows
 
 
 def _shares(total: int, parts: int) -> list[int]:
@@ -158,7 +176,7 @@ def _own_scores(
 ) -> list[Score]:
     if paired:
         return _score(pair, Side.ORGANISM, prompts, completions, context)
-    return [Score(sum(completion.logps), len(completion.logps)) for completion in completions]
+    return [Score(sum(completion.logps), len(completion.logps), completion.logps) for completion in completions]
 
 
 def _score(

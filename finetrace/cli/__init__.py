@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import finetrace
-from finetrace.cli import bench, doctor, exits, grade_pairs, investigate, organisms, runs, tool
+from finetrace.cli import bench, doctor, exits, exports, grade_pairs, investigate, organisms, report, runs, tool
 
 __all__ = ["app", "main"]
 
@@ -28,7 +28,9 @@ app = typer.Typer(
 app.command("investigate", short_help="Work out what a model was finetuned for.")(investigate.investigate)
 app.command("tool", short_help="Use one instrument on a model.", context_settings=tool.SETTINGS)(tool.tool)
 app.command("bench", short_help="Measure investigators and instruments on many organisms.")(bench.bench)
+app.command("report", short_help="Write a run or a benchmark as one HTML file.")(report.report)
 app.add_typer(runs.app, name="runs")
+app.command("view", short_help="Open Inspect's viewer on exported logs.")(exports.view)
 app.add_typer(organisms.app, name="organisms")
 app.command("grade-pairs", short_help="Measure a grader on labelled pairs.")(grade_pairs.grade_pairs_command)
 app.command("doctor")(doctor.doctor)

@@ -1,40 +1,5 @@
-"""Text of models and providers, made harmless for a terminal."""
+"""Text of models and providers, made harmless for a terminal; see `finetrace.escaping`."""
 
-from __future__ import annotations
+from finetrace.escaping import visible
 
-import unicodedata
-
-_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-_SELECTORS = range(0xE0100, 0xE01F0)
-_DELETE = 0x7F
-_PICTURES = 0x2400
-
-
-def visible(text: str, *, one_line: bool = False) -> str:
-    """The text with everything that acts without being seen replaced by something that is seen.
-
-    That is: control characters (so ANSI escapes too), format characters such as bidi overrides and zero-width ones,
-    line and paragraph separators, surrogates, and the variation selectors that can carry hidden bytes. C0 controls
-    become their pictures (``␛``), the others ``⟨U+202E⟩``. Newlines and tabs stay, unless one line is asked for.
-
-    Args:
-        text: Anything.
-        one_line: Show newlines as ``⏎`` and tabs as a space.
-    """
-    return "".join(_shown(character, one_line) for character in text)
-
-
-def _shown(character: str, one_line: bool) -> str:
-    """One character, or what stands for it."""
-    code = ord(character)
-    if character == "\n":
-        return "⏎" if one_line else character
-    if character == "\t":
-        return " " if one_line else character
-    if code < 0x20:
-        return chr(_PICTURES + code)
-    if code == _DELETE:
-        return "␡"
-    if code > _DELETE and (unicodedata.category(character) in _UNSEEN or code in _SELECTORS):
-        return f"⟨U+{code:04X}⟩"
-    return character
+__all__ = ["visible"]

@@ -11,9 +11,11 @@ from rich.text import Text
 from finetrace.cli.escaping import visible
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import Console
 
-    from finetrace.schema import Claim, ClaimCheck, Hypothesis
+    from finetrace.schema import Claim, ClaimCheck, Hypothesis, Step
 
 _VERDICT_STYLES = {"finetuned": "bold yellow", "no_narrow_objective": "bold green", "inconclusive": "bold"}
 _CHECK_STYLES = {"passed": "green", "failed": "red", "untested": "dim"}
@@ -61,6 +63,32 @@ def changes(before: Hypothesis, after: Hypothesis) -> list[Text]:
     if before.guesses != after.guesses and after.guesses:
         lines.append(Text(f"guesses {len(after.guesses)}, first: ").append(visible(after.guesses[0], one_line=True)))
     return lines
+
+
+def show_history(console: Console, steps: Sequence[Step]) -> None:
+    """The hypothesis over time: a line for each step that changed it; nothing where none did."""
+    held, table = None, Table(box=None, padding=(0, 1), header_style="bold", pad_edge=False)
+    table.add_column("step", justify="right")
+    table.add_column("verdict")
+    table.add_column("claims", justify="right")
+    table.add_column("strongest claim", overflow="fold")
+    for step in steps:
+        after = step.hypothesis
+        if after is None or after == held:
+            continue
+        held = after
+        first = max(after.claims, key=lambda claim: claim.confidence, default=None)
+        strongest = Text("none", "dim")
+        if first is not None:
+            strongest = Text(f"{first.confidence:.2f} ", "cyan").append(
+                visible(first.statement, one_line=True), "default"
+            )
+        verdict = Text(after.verdict.value, _VERDICT_STYLES.get(after.verdict.value, ""))
+        table.add_row(str(step.number), verdict, str(len(after.claims)), strongest)
+    if held is not None:
+        console.print()
+        console.print(Text("hypothesis over time", "bold"))
+        console.print(Padding(table, (0, 0, 0, 2)))
 
 
 def check_text(check: ClaimCheck) -> Text:

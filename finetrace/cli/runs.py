@@ -7,39 +7,23 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from finetrace.cli import console
+from finetrace.cli.exports import export_runs, import_runs
 from finetrace.cli.judging import GraderNames, GradesOfEach, GradingCost
 from finetrace.cli.organisms import OrganismsFile
+from finetrace.cli.paging import NoPager, paged
+from finetrace.cli.runs_compare import compare_runs
+from finetrace.cli.runs_delete import delete_runs
+from finetrace.cli.runs_list import list_runs
+from finetrace.cli.runs_search import search_runs
+from finetrace.cli.runs_tail import tail_run
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from finetrace.evals.grade import Grade
-    from finetrace.schema import GradeRecord, Run
 
 app = typer.Typer(help="See what an investigator did, and on what evidence.", no_args_is_help=True)
 
 
-@app.command("list")
-def list_runs(as_json: Annotated[bool, typer.Option("--json", help="Print a JSON array.")] = False) -> None:
-    """List the runs, newest first."""
-    from finetrace.cli.json_form import run_json
-    from finetrace.store import Store
-
-    with Store() as store:
-        runs = store.runs()
-        grades = store.grades([run.run_id for run in runs]) if as_json else []
-    if as_json:
-        by_run: dict[str, list[GradeRecord]] = {}
-        for grade in grades:
-            by_run.setdefault(grade.run_id, []).append(grade)
-        moments = ({"started_at": run.started_at.isoformat()} for run in runs)
-        console.print_json(
-            [run_json(run, by_run.get(run.run_id, ())) | moment for run, moment in zip(runs, moments, strict=True)]
-        )
-    elif runs:
-        _show_list(runs)
-    else:
-        console.remarks().print("no run yet: make one with 'finetrace investigate'")
+app.command("list")(list_runs)
 
 
 @app.command("show")
@@ -47,11 +31,12 @@ def show_run(
     run_id: Annotated[str, typer.Argument(metavar="ID", help="Id, its beginning, or 'last' for the newest run.")],
     full: Annotated[bool, typer.Option("--full", help="Show every reading whole.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object with every step.")] = False,
+    no_pager: NoPager = False,
 ) -> None:
     """Show a run step by step, with its evidence.
 
     Each step with what was called, what came back and how the hypothesis changed; then the answer, its claims with
-    their checks, and every quote with the step it stands in.
+    their checks, every quote with the step it stands in, and its grades. Quotes are highlighted where they occur.
     """
     from finetrace.cli.json_form import full_run_json
     from finetrace.store import Store
@@ -65,7 +50,8 @@ def show_run(
         return
     from finetrace.cli import transcript
 
-    transcript.show_run(console.results(), run, steps, full=full)
+    with paged(no_pager) as out:
+        transcript.show_run(out, run, steps, grades, full=full)
 
 
 @app.command("grade")
@@ -112,23 +98,9 @@ def grade_run(
         show_grades(console.results(), given)
 
 
-def _show_list(runs: Sequence[Run]) -> None:
-    """One line per run."""
-    from rich.table import Table
-    from rich.text import Text
-
-    from finetrace.cli.escaping import visible
-    from finetrace.schema import RunStatus
-
-    table = Table(box=None, padding=(0, 1), header_style="bold", pad_edge=False)
-    table.add_column("run", no_wrap=True)
-    for name in ("organism", "arm", "investigator"):
-        table.add_column(name, overflow="fold")
-    table.add_column("seed", justify="right")
-    table.add_column("outcome", overflow="fold")
-    for run in runs:
-        answer = run.hypothesis if run.status is RunStatus.FINISHED else None
-        outcome = run.status.value if answer is None else answer.verdict.value
-        cells = (run.run_id, run.organism, run.arm, run.investigator, str(run.seed), outcome)
-        table.add_row(*(Text(visible(cell, one_line=True)) for cell in cells))
-    console.results().print(table)
+app.command("search", short_help="Find steps by what was said, shown or measured in them.")(search_runs)
+app.command("compare", short_help="Show two runs side by side.")(compare_runs)
+app.command("tail", short_help="Show the steps of a run as they are taken.")(tail_run)
+app.command("export", short_help="Write runs or benchmarks to files for other programs.")(export_runs)
+app.command("import", short_help="Read runs and benchmarks back from a file.")(import_runs)
+app.command("delete", short_help="Delete runs with their steps and grades.")(delete_runs)

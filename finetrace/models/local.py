@@ -205,7 +205,7 @@ class LocalPair:
         ]
         with self._using(side) as loaded:
             logps = engine.score(loaded.model, rows, batch_size=max(1, _batch_size(loaded) // 2), progress=progress)
-        return [Score(sum(values), len(values)) for values in logps]
+        return [Score(sum(values), len(values), values) for values in logps]
 
 
 def _edited(loaded: LoadedModel, edit: Edit | None) -> contextlib.AbstractContextManager[None]:

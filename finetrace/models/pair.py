@@ -99,6 +99,8 @@ class Score(NamedTuple):
     """Sum of the log-probabilities, nats."""
     n_tokens: int
     """Tokens scored, in the scoring model's tokenizer."""
+    logps: tuple[float, ...] = ()
+    """The same token by token; empty where the pair does not say."""
 
 
 class Tokenizer(Protocol):

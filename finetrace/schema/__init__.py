@@ -1,7 +1,7 @@
 """The data finetrace is made of: typed, validated, free of behaviour."""
 
 from finetrace.schema.bench import BenchRecord, GradeRecord
-from finetrace.schema.completion import Framing, ScoredCompletion
+from finetrace.schema.completion import Framing, ScoredCompletion, ScoredToken
 from finetrace.schema.hypothesis import (
     CheckOutcome,
     Claim,
@@ -30,6 +30,7 @@ __all__ = [
     "Run",
     "RunStatus",
     "ScoredCompletion",
+    "ScoredToken",
     "Step",
     "StepKind",
     "Truth",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
@@ -16,6 +17,22 @@ class Framing(StrEnum):
     """The prefill opens the assistant's turn of a neutral chat."""
     RECORDED = "recorded"
     """Unknown: the completion was scored elsewhere."""
+
+
+class ScoredToken(NamedTuple):
+    """A piece of a completion; in JSON a list of three."""
+
+    text: str
+    """What it spells; empty for one that ends an answer."""
+    logp_finetuned: FiniteFloat
+    """Log-probability given all before it under the finetuned model, nats."""
+    logp_reference: FiniteFloat
+    """The same under the reference."""
+
+    @property
+    def log_ratio(self) -> float:
+        """How much likelier the finetuned model finds it, nats."""
+        return self.logp_finetuned - self.logp_reference
 
 
 class ScoredCompletion(BaseModel):
@@ -53,5 +70,7 @@ class ScoredCompletion(BaseModel):
     """Repeats itself: little is to be learned from its score."""
     short: bool = False
     """Shorter than the minimum length in force."""
+    tokens: tuple[ScoredToken, ...] = ()
+    """The completion token by token; kept for the first ones of a ranking where both models read the same tokens."""
     extra: dict[str, str | int | float | bool | None] = Field(default_factory=dict)
     """Other keys of a recorded line, kept as they were."""

@@ -10,7 +10,7 @@ from sqlmodel import col, select
 
 from finetrace.errors import FinetraceError, closest
 from finetrace.schema import BenchRecord, GradeRecord, RunStatus, Usage
-from finetrace.store.opened import Opened, clean
+from finetrace.store.opened import Opened
 from finetrace.store.tables import BenchRow, GradeRow, RunRow, bench_of, columns, grade_of
 
 _LAST = "last"
@@ -27,7 +27,7 @@ class BenchTables(Opened):
         Raises:
             FinetraceError: Its id was used before.
         """
-        row = BenchRow(**clean(columns(bench)))
+        row = BenchRow(**self._clean(columns(bench)))
         try:
             with self._session() as session:
                 session.add(row)
@@ -87,7 +87,7 @@ class BenchTables(Opened):
         Raises:
             FinetraceError: There is no such run.
         """
-        row = GradeRow(**clean(columns(grade)))
+        row = GradeRow(**self._clean(columns(grade)))
         earlier = delete(GradeRow).where(
             col(GradeRow.run_id) == grade.run_id,
             col(GradeRow.grader) == grade.grader,

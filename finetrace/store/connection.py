@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 from sqlalchemy import URL, Engine, create_engine, inspect, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, ProgrammingError, SQLAlchemyError
 from sqlmodel import Session, SQLModel, select
 
 from finetrace.errors import FinetraceError, WorkError
 from finetrace.settings import get_settings
-from finetrace.store import file
+from finetrace.store import file, search_index
 from finetrace.store.migration import migrate
 from finetrace.store.tables import SCHEMA_VERSION, SchemaVersionRow, to_json, write_version
+
+_OTHER_SERVER = "name another database of that server in FINETRACE_DATABASE_URL"
 
 
 def database_url(named: str | None) -> URL:
@@ -34,6 +37,8 @@ def database_url(named: str | None) -> URL:
         ) from None
     if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
         raise FinetraceError("a database in memory would lose every run", "name a file: 'sqlite:////folder/file.db'")
+    if url.drivername in ("postgresql", "postgres") and (find_spec("psycopg") or not find_spec("psycopg2")):
+        return url.set(drivername="postgresql+psycopg")  # SQLAlchemy itself would ask for the older psycopg2
     return url
 
 
@@ -91,17 +96,26 @@ def _open_server(url: URL, *, create: bool) -> Engine | None:
             if not create:
                 engine.dispose()
                 return None
-            with engine.begin() as connection:
-                SQLModel.metadata.create_all(connection)
-                write_version(connection)
+            _make_tables(engine)
     except (ModuleNotFoundError, NoSuchModuleError) as missing:
         raise FinetraceError(
             f"the driver of the database {shown_address(url)} is not installed: {missing}",
-            "install it with pip",
+            "pip install 'finetrace[postgres]'" if url.get_backend_name() == "postgresql" else "install it with pip",
         ) from missing
     except SQLAlchemyError as fault:
         raise database_fault(url, fault) from fault
     return engine
+
+
+def _make_tables(engine: Engine) -> None:
+    """Make the tables of a server; another process may be doing the same."""
+    with engine.begin() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({file.APPLICATION_ID})")
+        if not inspect(connection).has_table(SchemaVersionRow.__tablename__):
+            SQLModel.metadata.create_all(connection)
+            search_index.make_index(connection)
+            write_version(connection)
 
 
 def _bring_up_to_date(url: URL, engine: Engine) -> None:
@@ -141,6 +155,10 @@ def database_fault(url: URL, fault: SQLAlchemyError) -> FinetraceError:
     reason = lines[0] if lines else type(fault).__name__
     if "locked" in reason:
         return WorkError(f"the database {place} is busy: {reason}", "try again when the other run is done")
+    if "no such module: fts5" in reason:
+        return FinetraceError("the SQLite of this Python has no full-text search (FTS5)", "use a Python whose has it")
+    if sqlite_file(url) is None and isinstance(fault, ProgrammingError):
+        return FinetraceError(f"the tables of the database {place} are not finetrace's: {reason}", _OTHER_SERVER)
     if sqlite_file(url) is None:
         return FinetraceError(f"the database {place} does not answer: {reason}", "check FINETRACE_DATABASE_URL")
     if any(sign in reason for sign in ("malformed", "not a database", "no such")):

@@ -12,8 +12,8 @@ from sqlmodel import col, select
 
 from finetrace.errors import FinetraceError, closest
 from finetrace.schema import Hypothesis, Run, RunStatus, Step, Usage
-from finetrace.store.benches import BenchTables
-from finetrace.store.opened import clean
+from finetrace.store import search_index
+from finetrace.store.importing import Importing
 from finetrace.store.tables import RunRow, StepRow, columns, run_of, step_of
 
 LAST = "last"
@@ -30,7 +30,7 @@ def new_run_id() -> str:
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
 
 
-class Store(BenchTables):
+class Store(Importing):
     """The database of runs, benchmarks and grades; a context manager that closes it.
 
     Nothing is opened before it is needed, and reading never makes a database.
@@ -49,7 +49,7 @@ class Store(BenchTables):
         Raises:
             FinetraceError: Its id was used before.
         """
-        row = RunRow(**clean(columns(run)))
+        row = RunRow(**self._clean(columns(run)))
         try:
             with self._session() as session:
                 session.add(row)
@@ -58,11 +58,13 @@ class Store(BenchTables):
             raise FinetraceError(f"there is a run '{run.run_id}' already", "start it under a new id") from taken
 
     def append_step(self, run_id: str, step: Step) -> None:
-        """Add a step to a run's transcript; a number that the run has already stays as first written."""
-        row = StepRow(run_id=run_id, **clean(columns(step)))
+        """Add a step to a run's transcript and to the search; a number that it has already stays as first written."""
+        row = StepRow(run_id=run_id, **self._clean(columns(step)))
         try:
             with self._session() as session:
                 session.add(row)
+                session.flush()
+                search_index.add(session.connection(), run_id, step_of(row))
                 session.commit()
         except IntegrityError:
             self.run(run_id)  # raises where it is the run that is missing
@@ -85,7 +87,7 @@ class Store(BenchTables):
             "error": error,
             "finished_at": datetime.now(UTC),
         }
-        self._update(run_id, clean(values))
+        self._update(run_id, self._clean(values))
 
     def set_status(self, run_id: str, status: RunStatus) -> None:
         """Say where a run stands; one that runs again has neither an end nor an error."""
@@ -107,22 +109,18 @@ class Store(BenchTables):
                     return run_of(row)
         raise self._unknown(run_id)
 
-    def runs(self) -> list[Run]:
-        """All runs, newest first."""
-        if self._open(create=False) is None:
-            return []
-        order = (col(RunRow.started_at).desc(), col(RunRow.run_id).desc())
-        with self._session() as session:
-            return [run_of(row) for row in session.exec(select(RunRow).order_by(*order))]
-
-    def steps(self, run_id: str) -> list[Step]:
+    def steps(self, run_id: str, after: int = 0) -> list[Step]:
         """The transcript of a run, in order; empty for a run that has no step yet.
+
+        Args:
+            run_id: The run.
+            after: Only steps with a higher number.
 
         Raises:
             FinetraceError: There is no such run.
         """
         self.run(run_id)
-        chosen = select(StepRow).where(StepRow.run_id == run_id).order_by(col(StepRow.number))
+        chosen = select(StepRow).where(StepRow.run_id == run_id, StepRow.number > after).order_by(col(StepRow.number))
         with self._session() as session:
             return [step_of(row) for row in session.exec(chosen)]
 

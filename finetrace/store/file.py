@@ -13,6 +13,7 @@ from sqlmodel import SQLModel
 
 from finetrace.errors import FinetraceError
 from finetrace.settings import writable_folder
+from finetrace.store import search_index
 from finetrace.store.tables import to_json, write_version
 
 APPLICATION_ID = int.from_bytes(b"ftrc")
@@ -90,6 +91,7 @@ def _make_tables(path: Path) -> None:
         with engine.begin() as connection:
             connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
             SQLModel.metadata.create_all(connection)
+            search_index.make_index(connection)
             write_version(connection)
         with engine.connect() as connection:
             connection.exec_driver_sql("PRAGMA journal_mode = WAL")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Self
 
@@ -11,8 +12,13 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlmodel import Session
 
 from finetrace.redaction import secrets_of, without_keys
-from finetrace.store.connection import database_fault, database_url, open_engine, shown_address
+from finetrace.store.connection import database_fault, database_url, open_engine, shown_address, sqlite_file
 from finetrace.store.tables import SCHEMA_VERSION
+
+_UNHELD = re.compile("[\ud800-\udfff]")
+"""Halves of characters: no encoding has them."""
+_UNHELD_BY_SERVERS = re.compile("[\0\ud800-\udfff]")
+"""PostgreSQL has no text with a zero byte in it."""
 
 
 class Opened:
@@ -71,8 +77,19 @@ class Opened:
             self._engine = open_engine(self._url, create=create)
         return self._engine
 
+    def _clean(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Column values without keys and without what no database, or not this one, can hold."""
+        secrets = secrets_of()
+        unheld = _UNHELD if sqlite_file(self._url) else _UNHELD_BY_SERVERS
+        return {name: _held(without_keys(value, secrets), unheld) for name, value in values.items()}
 
-def clean(values: dict[str, Any]) -> dict[str, Any]:
-    """Column values without keys."""
-    secrets = secrets_of()
-    return {name: without_keys(value, secrets) for name, value in values.items()}
+
+def _held(value: Any, unheld: re.Pattern[str]) -> Any:
+    """The JSON value with every character that cannot be kept replaced, all the way down."""
+    if isinstance(value, str):
+        return value if value.isascii() and "\0" not in value else unheld.sub("\N{REPLACEMENT CHARACTER}", value)
+    if isinstance(value, Mapping):
+        return {_held(name, unheld): _held(item, unheld) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_held(item, unheld) for item in value]
+    return value

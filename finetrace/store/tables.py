@@ -16,7 +16,7 @@ from sqlmodel import Field, SQLModel
 
 from finetrace.schema import BenchRecord, GradeRecord, Run, Step
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Goes up by one with every change of a table; `finetrace.store.migration` knows the way from each to the next."""
 
 

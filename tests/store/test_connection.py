@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from sample_runs import make_run, make_step
+from sqlalchemy.exc import OperationalError
 
 from finetrace.errors import FinetraceError
 from finetrace.store import Store
@@ -109,6 +110,16 @@ def test_a_file_that_cannot_be_used_is_left_as_it_is(
         assert refused.value.hint
         assert str(data_dir / "finetrace.db") in refused.value.message
     assert _digest(data_dir) == before
+
+
+def test_a_sqlite_without_full_text_search_is_named(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_module(*_: object) -> None:
+        raise OperationalError("CREATE", {}, sqlite3.OperationalError("no such module: fts5"))
+
+    monkeypatch.setattr("finetrace.store.search_index.make_index", no_module)
+    with pytest.raises(FinetraceError, match="no full-text search"):
+        Store().start_run(make_run())
+    assert not (data_dir / "finetrace.db").exists()
 
 
 def test_damage_within_the_file_is_named(data_dir: Path) -> None:

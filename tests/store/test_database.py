@@ -160,11 +160,28 @@ for number in range(1, 31):
 """
 
 
-def test_two_processes_write_at_once(data_dir: Path) -> None:
+READER = """
+from finetrace.store import Store
+from finetrace.store.query import parse_query
+
+seen = [0]
+while seen[-1] < 90:
+    with Store() as store:
+        seen.append(sum(len(store.steps(run.run_id)) for run in store.runs()))
+        found = len(store.search(parse_query("marmalade"), limit=1000))
+    assert found >= seen[-1], (found, seen)  # a step is never there without its words
+assert seen == sorted(seen)
+"""
+
+
+def test_two_processes_write_at_once_and_a_third_reads(data_dir: Path) -> None:
     store = Store()
     store.start_run(make_run("shared"))
     store.close()
-    _run_writers("a", "b")
+    with subprocess.Popen([sys.executable, "-c", READER], env=_environment(), stderr=subprocess.PIPE) as reader:
+        _run_writers("a", "b")
+        _, errors = reader.communicate(timeout=120)
+    assert reader.returncode == 0, errors.decode()
     for who in ("a", "b"):
         assert [step.number for step in store.steps(who)] == list(range(1, 31))
     assert [step.number for step in store.steps("shared")] == list(range(1, 31))

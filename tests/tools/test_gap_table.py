@@ -247,3 +247,13 @@ def test_a_text_without_characters_divides_nothing_by_zero() -> None:
     row = scored("The", "", Framing.RAW, "own", Score(-2.0, 2), Score(-800.0 * 2, 1))
     assert row.nats_per_char_gap == 1598.0
     assert math.isfinite(row.raw_difference)
+
+
+def test_the_first_completions_come_token_by_token(lora: ModelPair, context: Context) -> None:
+    table = measure(lora, SMALL, context)
+    for row in table.completions:
+        assert "".join(token.text for token in row.tokens).strip() == row.completion.strip()
+        assert row.n_tokens is not None and len(row.tokens) <= row.n_tokens
+        total = sum(token.log_ratio for token in row.tokens)
+        assert total == pytest.approx(row.log_ratio * row.n_tokens, abs=0.002 * row.n_tokens)
+    assert measure(lora, SMALL, context) == table  # from the cache

@@ -1,0 +1,56 @@
+"""Runs as a table in HiBayes' columns: one row for each grade."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from finetrace.evals.hibayes import write_hibayes
+from finetrace.evals.outcome import Outcome
+from finetrace.evals.run_outcomes import rows_of_bench, rows_of_runs
+from finetrace.export.chosen import Chosen
+from finetrace.store import Store
+
+_OF_BENCH = "bench"
+
+
+class Table(NamedTuple):
+    """What was written."""
+
+    rows: int
+    unscored: int
+    """Rows without a score."""
+    unknown: list[str]
+    """Ids of runs that are left out: nobody wrote down what their models were trained for."""
+
+
+class Known(NamedTuple):
+    """What the registry knows of runs."""
+
+    outcomes: list[Outcome]
+    unknown: list[str]
+
+
+def outcomes_of_chosen(chosen: Chosen, store: Store, registry: Path | None = None) -> Known:
+    """Outcomes of everything chosen; a run that its benchmark has is not taken twice.
+
+    Raises:
+        FinetraceError: The registry cannot be read.
+    """
+    outcomes = [row for bench in chosen.benches for row in rows_of_bench(bench, store, registry)]
+    done = {bench.bench_id for bench in chosen.benches}
+    alone = [run for run in chosen.runs if run.settings.get(_OF_BENCH) not in done]
+    rows = rows_of_runs(alone, store, registry)
+    return Known(outcomes + rows.outcomes, rows.unknown)
+
+
+def write_table(chosen: Chosen, store: Store, path: Path, registry: Path | None = None) -> Table:
+    """Write the table, whole or not at all.
+
+    Raises:
+        FinetraceError: The registry cannot be read.
+        OSError: The file cannot be written.
+    """
+    known = outcomes_of_chosen(chosen, store, registry)
+    table = write_hibayes(known.outcomes, path)
+    return Table(table.rows, table.unscored, known.unknown)

@@ -1,0 +1,160 @@
+"""The plots of a benchmark."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from markupsafe import Markup
+
+from finetrace.evals.analysis import Analysis
+from finetrace.evals.breakdown import Slice, SliceBy
+from finetrace.evals.intervals import Interval
+from finetrace.evals.outcome import Measure
+from finetrace.evals.published import PublishedNumber
+from finetrace.evals.results import ArmName
+from finetrace.report.interval_plot import Axis, Estimate, Group, interval_groups, interval_rows
+from finetrace.report.page import percent, signed
+from finetrace.schema import OrganismType
+
+_SCORES = Axis("mean score, 1 to 5", 1.0, 5.0)
+_THEIRS = 5
+"""Series of published numbers, which is nobody else's."""
+
+
+def arm_name(investigator: str, arm: str, *, several: bool) -> str:
+    """The arm, with its investigator where there are several."""
+    return f"{investigator} · {arm}" if several else arm
+
+
+def series_of(analysis: Analysis) -> dict[ArmName, int]:
+    """Each arm's colour and shape, the same in every plot; none has that of published numbers."""
+    free = [number for number in range(40) if number % 8 != _THEIRS]
+    return {ArmName(arm.investigator, arm.arm): free[place] for place, arm in enumerate(analysis.arms)}
+
+
+def forest(analysis: Analysis) -> Markup:
+    """What one arm brings over another, in mean score; empty where no two arms share an organism."""
+    several = len({each.investigator for each in analysis.comparisons}) > 1
+    rows = []
+    for each in analysis.comparisons:
+        if each.measure is not Measure.SCORE or each.difference is None:
+            continue
+        p = each.test.p_value if each.test.adjusted is None else each.test.adjusted
+        label = f"{arm_name(each.investigator, each.second, several=several)} − {each.first}"
+        rows.append(_estimate(label, each.difference, 0, f"{_span(each.difference)}  p {p:.2g}"))
+    if not rows:
+        return Markup("")
+    reach = max(1.0, *(abs(end) for row in rows for end in (row.value, row.low or 0.0, row.high or 0.0)))
+    axis = Axis(
+        "difference of mean scores, second arm − first; 95 % intervals over organisms", -reach, reach, zero=True
+    )
+    return interval_rows("effects of arms on the score", axis, rows)
+
+
+def ordinal(analysis: Analysis) -> Markup:
+    """Effects of arms in the ordinal model; empty where nothing could be fitted."""
+    several = len(analysis.ordinal) > 1
+    rows = [
+        Estimate(
+            f"{arm_name(each.investigator, effect.arm, several=several)} against {each.fit.baseline}",
+            effect.log_odds,
+            effect.low,
+            effect.high,
+            0,
+            f"{signed(effect.log_odds)} [{signed(effect.low)}, {signed(effect.high)}]"
+            + (" only the sign counts" if effect.extreme else ""),
+        )
+        for each in analysis.ordinal
+        if each.fit is not None and each.fit.converged
+        for effect in each.fit.effects
+    ]
+    if not rows:
+        return Markup("")
+    reach = min(10.0, max(1.0, *(abs(end) for row in rows for end in (row.value, row.low or 0.0, row.high or 0.0))))
+    axis = Axis("log odds of a higher score, organisms as random effects; 95 % intervals", -reach, reach, zero=True)
+    return interval_rows("effects of arms in the ordinal model", axis, rows)
+
+
+def false_positives(analysis: Analysis, series: Mapping[ArmName, int]) -> Markup:
+    """Share of runs on nulls that call them finetuned."""
+    rows = []
+    several = len({arm.investigator for arm in analysis.arms}) > 1
+    for arm in analysis.arms:
+        share = None if arm.nulls is None else arm.nulls.false_positives
+        if share is not None:
+            label = arm_name(arm.investigator, arm.arm, several=several)
+            said = f"{percent(share.value)} of {share.n} runs [{percent(share.low)}, {percent(share.high)}]"
+            rows.append(_estimate(label, share, series[ArmName(arm.investigator, arm.arm)], said))
+    if not rows:
+        return Markup("")
+    axis = Axis("runs on nulls that call them finetuned; exact 95 % intervals", 0.0, 1.0, percent=True)
+    return interval_rows("false positives", axis, rows)
+
+
+def mixing(analysis: Analysis, series: Mapping[ArmName, int]) -> list[tuple[str, Markup]]:
+    """Score by mixing ratio: all kinds together, then each kind that comes in several ratios."""
+    plots = [("all kinds of objective", [each for each in analysis.slices if each.by is SliceBy.MIXING])]
+    for kind in OrganismType:
+        own = [
+            each
+            for each in analysis.slices
+            if each.by is SliceBy.TYPE_AND_MIXING and each.value.startswith(f"{kind.value} ")
+        ]
+        if len({each.value for each in own}) > 1:
+            plots.append((kind.value.replace("_", " "), own))
+    return [(title, plot) for title, cut in plots if (plot := _by_ratio(title, cut, series))]
+
+
+def _by_ratio(title: str, cut: Sequence[Slice], series: Mapping[ArmName, int]) -> Markup:
+    groups = []
+    for value in dict.fromkeys(each.value for each in cut):
+        estimates = []
+        for each in cut:
+            score = each.figures.get(Measure.SCORE)
+            if each.value == value and score is not None:
+                place = series[ArmName(each.investigator, each.arm)]
+                said = f"{_span(score)}, {each.counts.organisms} organisms"
+                estimates.append(_estimate(f"{each.arm}, {value}", score, place, said))
+        if estimates:
+            groups.append(Group(value.split(" ")[-1], tuple(estimates)))
+    return interval_groups(f"score by mixing ratio, {title}", _SCORES, groups) if groups else Markup("")
+
+
+def beside_published(analysis: Analysis, numbers: Sequence[PublishedNumber], series: Mapping[ArmName, int]) -> Markup:
+    """Our shares and the papers', measure by measure; theirs are hollow and say so."""
+    rows: list[Estimate] = []
+    several = len({arm.investigator for arm in analysis.arms}) > 1
+    for measure in Measure:
+        theirs = [each for each in numbers if each.measure == measure.value and each.unit == "share"]
+        if measure is Measure.SCORE or not theirs:
+            continue
+        for arm in analysis.arms:
+            ours = arm.figures.get(measure)
+            if ours is not None:
+                label = f"{measure.value.replace('_', ' ')}: {arm_name(arm.investigator, arm.arm, several=several)}"
+                rows.append(_estimate(label, ours, series[ArmName(arm.investigator, arm.arm)], _share(ours)))
+        for each in theirs:
+            about = f"{each.arm}{'' if each.interactions is None else f' @{each.interactions}'}"
+            label = f"published: {about}{f', {each.regime}' if each.regime else ''}"
+            middle = each.value if each.high is None else (each.value + each.high) / 2
+            said = f"{percent(each.value)}{'' if each.high is None else f' to {percent(each.high)}'} · published"
+            rows.append(Estimate(label, middle, None, None, _THEIRS, said, theirs=True))
+    if not rows:
+        return Markup("")
+    return interval_rows(
+        "ours beside published numbers", Axis("share of organisms or runs", 0.0, 1.0, percent=True), rows
+    )
+
+
+def _estimate(label: str, interval: Interval, series: int, said: str) -> Estimate:
+    return Estimate(label, interval.value, interval.low, interval.high, series, said)
+
+
+def _span(interval: Interval) -> str:
+    ends = "" if interval.low is None or interval.high is None else f" [{interval.low:.2f}, {interval.high:.2f}]"
+    return f"{interval.value:.2f}{ends}".replace("-", "−")
+
+
+def _share(interval: Interval) -> str:
+    ends = "" if interval.low is None else f" [{percent(interval.low)}, {percent(interval.high)}]"
+    return f"{percent(interval.value)}{ends}"

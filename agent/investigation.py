@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from finetrace import __version__
 from finetrace.agent.arms import arm_of
 from finetrace.agent.budget import Budget
@@ -190,9 +192,10 @@ def _checkpointer(path: Path) -> Iterator[Any]:
             f"cannot open {path}: {error}", "point FINETRACE_DATA_DIR at a folder you may write to"
         ) from error
     try:
-        connection.execute("PRAGMA journal_mode=WAL")
         saver = SqliteSaver(connection, serde=JsonPlusSerializer(allowed_msgpack_modules=[]))
-        saver.setup()
+        # One at a time: SQLite does not wait for another connection when it changes a new file's journal mode.
+        with FileLock(path.with_suffix(".lock")):
+            saver.setup()
         yield saver
     except sqlite3.DatabaseError as error:
         raise FinetraceError(

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 from finetrace.evals.bench import engine, work
 from finetrace.evals.bench.unit import Batch
 from finetrace.evals.bench.work import Fault
+from finetrace.evals.offline_grader import OfflineGrader
 
 
 class Here(engine.Here):
@@ -65,7 +66,7 @@ class Done(NamedTuple):
 class Judge:
     """Grades by the hypothesis alone; the real grader would load its encoder in every process."""
 
-    name = "offline-0"
+    name = OfflineGrader.name
 
     def judge(self, hypothesis: Any, organism: str, repeat: int = 0) -> Any:
         from finetrace.evals.grade import Grade

@@ -13,7 +13,7 @@ from finetrace.errors import FinetraceError
 from finetrace.evals.embedding import embedding_folder, find_embedding
 from finetrace.evals.grade import Grade
 from finetrace.evals.identification import Identification, Identifier
-from finetrace.evals.llm_grader import REPEATED, LLMGrader
+from finetrace.evals.llm_grader import REPEATED, LLMGrader, llm_grader_name
 from finetrace.evals.objectives import load_objectives
 from finetrace.evals.offline_grader import OfflineGrader
 from finetrace.evals.truth import load_truth
@@ -207,3 +207,14 @@ def grades_by(grader: str, records: Iterable[GradeRecord]) -> dict[str, dict[int
         if named.fullmatch(record.grader):
             found.setdefault(record.run_id, {})[record.repeat] = record
     return found
+
+
+def grades_in_force(grader: str, records: Iterable[GradeRecord]) -> dict[str, dict[int, GradeRecord]]:
+    """Those of a grader's grades that it would give in the same form today; older versions' have to be given anew.
+
+    Args:
+        grader: As a benchmark names it.
+        records: In the order in which they were given.
+    """
+    today = OfflineGrader.name if grader == OFFLINE else llm_grader_name(grader)
+    return grades_by(grader, (record for record in records if record.grader == today))

@@ -16,7 +16,7 @@ from finetrace import __version__
 from finetrace.agent import Budget, Thoroughness, find_arm, make_investigator
 from finetrace.agent.arms import OWN_ARM, Arm, arm_of
 from finetrace.errors import FinetraceError
-from finetrace.evals.bench.grading import OFFLINE, grades_by, grades_wanted
+from finetrace.evals.bench.grading import OFFLINE, grades_in_force, grades_wanted
 from finetrace.evals.bench.unit import Batch, Unit
 from finetrace.models import Target
 from finetrace.registry import Registry, load_registry
@@ -154,7 +154,7 @@ def left_of(settings: BenchSettings, units: Sequence[Unit], store: Store) -> lis
     lacking: set[str] = set()
     records = store.grades(ids)
     for judge in settings.judges:
-        given = grades_by(judge, records)
+        given = grades_in_force(judge, records)
         wanted = set(range(grades_wanted(judge, settings.grades)))
         lacking |= {run_id for run_id in ids if not wanted <= given.get(run_id, {}).keys()}
     return [unit for unit in units if statuses.get(unit.run_id) is not RunStatus.FINISHED or unit.run_id in lacking]

@@ -12,7 +12,7 @@ from finetrace.agent import investigate, start
 from finetrace.agent.statistical import STATISTICAL
 from finetrace.agent.transcript import total_usage
 from finetrace.errors import FinetraceError, WorkError
-from finetrace.evals.bench.grading import OFFLINE, Judge, Ranks, grade_run, grades_by, grades_wanted, open_judge
+from finetrace.evals.bench.grading import OFFLINE, Judge, Ranks, grade_run, grades_in_force, grades_wanted, open_judge
 from finetrace.evals.bench.sharing import SharedPair
 from finetrace.evals.bench.unit import Batch, Unit
 from finetrace.llm import LanguageModel
@@ -104,7 +104,7 @@ def _grade(batch: Batch, units: Sequence[Unit], store: Store) -> list[Fault]:
     records = store.grades([unit.run_id for unit in units])
     faults: list[Fault] = []
     for name in batch.judges:
-        have = grades_by(name, records)
+        have = grades_in_force(name, records)
         repeats = range(grades_wanted(name, batch.grades))
         wanted = [_Wanted(u.run_id, n) for u in units for n in repeats if n not in have.get(u.run_id, {})]
         if not wanted:

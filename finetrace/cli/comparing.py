@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 def grade_runs(run_ids: Sequence[str], store: Store, registry: Path) -> None:
     """Grade the runs that have ended and have no such grade yet; one line says why where that cannot be done."""
     from finetrace.cli.language_models import remark
-    from finetrace.evals.bench.grading import OFFLINE, grade_run, grades_by, open_judge
+    from finetrace.evals.bench.grading import OFFLINE, grade_run, grades_in_force, open_judge
     from finetrace.schema import RunStatus
 
     runs = [run for run_id in run_ids if (run := store.run(run_id)).status is RunStatus.FINISHED]
-    graded = grades_by(OFFLINE, store.grades(list(run_ids)))
+    graded = grades_in_force(OFFLINE, store.grades(list(run_ids)))
     try:
         judge = open_judge(OFFLINE, registry)
         for run in runs:

@@ -14,6 +14,7 @@ from finetrace.cli.bench_command import command_of
 from finetrace.evals.bench import grading, work
 from finetrace.evals.bench.plan import BenchSettings
 from finetrace.evals.grade import FactGrade, FactOutcome, Grade
+from finetrace.evals.offline_grader import OfflineGrader
 from finetrace.registry import load_registry
 from finetrace.schema import Truth
 from finetrace.store import Store
@@ -45,7 +46,7 @@ FACTS = (
 
 
 class Grader:
-    name = "offline-0"
+    name = OfflineGrader.name
 
     def grade(self, hypothesis: Any, truth: Truth) -> Grade:
         score = 4 if "Wages" in truth.objective else 2 if "noons" in truth.objective else 1
@@ -210,7 +211,7 @@ def test_a_run_is_graded_and_shows_its_grade(bench: Callable[..., Any], finetrac
         ],
         "detected": True,
         "identification_rank": 2,
-        "grader": "offline-0",
+        "grader": OfflineGrader.name,
     }
     shown = json.loads(finetrace("runs", "show", "last", "--json").out)
     assert shown["grade"]["score"] == 4

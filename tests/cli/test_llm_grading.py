@@ -13,6 +13,7 @@ from scripted_llm import KEY, Reply, Request, ScriptedLLM, fault
 
 from finetrace.evals.bench import grading, work
 from finetrace.evals.grade import Grade
+from finetrace.evals.offline_grader import OfflineGrader
 from finetrace.schema import Truth
 from finetrace.store import Store
 
@@ -30,7 +31,7 @@ JUDGE = ("--grader", "openai/judge")
 class Offline:
     """Stands for the offline grader: no encoder has to be loaded."""
 
-    name = "offline-0"
+    name = OfflineGrader.name
 
     def grade(self, hypothesis: Any, truth: Truth) -> Grade:
         return Grade(grader=self.name, score=4 if "Wages" in truth.objective else 1, identification_rank=2)
@@ -91,7 +92,7 @@ def test_a_benchmark_is_graded_by_several_and_says_how_far_they_agree(
     assert told["graders"]["agreement"]["repeats"][0]["quadratic_weighted_kappa"] == 1.0
     with rows.open() as file:
         graders = [row["grader_model_id"] for row in csv.DictReader(file)]
-    assert len(graders) == 6 and graders.count("offline-0") == 2
+    assert len(graders) == 6 and graders.count(OfflineGrader.name) == 2
     shown = finetrace("bench", "--resume", "last")
     assert "graded by openai/judge: 4 grades, 0 without a score, cost unknown, 4 calls" in shown.out
     assert "openai/judge and offline" in shown.out and "openai/judge, repeats" in shown.out
@@ -129,7 +130,7 @@ def test_a_run_is_graded_by_several_models(
     assert [grade["score"] for grade in told[0]["grades"]] == [2, 3]
     assert "grader openai/judge: 2 calls, 2,100 tokens, price unknown" in ended.err
     kept = {(each.grader.partition("+")[0], each.repeat) for each in store.grades([run.run_id])}
-    assert kept == {("offline-0", 0)} | {(f"openai/{name}", n) for name in ("judge", "other") for n in (0, 1)}
+    assert kept == {(OfflineGrader.name, 0)} | {(f"openai/{name}", n) for name in ("judge", "other") for n in (0, 1)}
     llm.say(judged(3), judged(4))
     shown = finetrace("runs", "grade", run.run_id, *JUDGE, "--grades", "2")
     assert "mean of 2 grades by openai/judge+rubric-2: 3.50 of 5" in shown.out

@@ -17,6 +17,8 @@ from finetrace.evals.bench.plan import BenchSettings, batches_of, begin, left_of
 from finetrace.evals.bench.unit import Batch, Unit
 from finetrace.evals.bench.work import Fault
 from finetrace.evals.grade import Grade
+from finetrace.evals.llm_grader import llm_grader_name
+from finetrace.evals.offline_grader import OfflineGrader
 from finetrace.models import Target
 from finetrace.schema import GradeRecord, RunStatus, Verdict
 from finetrace.store import Store
@@ -33,7 +35,7 @@ organisms:
 class TwoOrNothing:
     """Grades 2 whoever hands in a claim."""
 
-    name = "offline-0"
+    name = OfflineGrader.name
     asked = 0
 
     def judge(self, hypothesis: object, organism: str, repeat: int = 0) -> Grade:
@@ -153,7 +155,7 @@ def test_a_run_that_cannot_be_graded_says_so_and_is_no_nought(
 def test_several_grades_give_several_rows(
     settings: BenchSettings, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(TwoOrNothing, "name", "openai/m+rubric-1")
+    monkeypatch.setattr(TwoOrNothing, "name", llm_grader_name("openai/m"))
     asked = {"judge": "openai/m", "grades": 3, "organisms": ("lamp_wages",), "seeds": 1}
     settings = settings.model_copy(update=asked)
     units = units_of(begin(settings, store))

@@ -17,6 +17,7 @@ from finetrace.evals.bench.outcomes import outcomes_of
 from finetrace.evals.bench.plan import BenchSettings, alone_with, batches_of, begin, left_of, units_of
 from finetrace.evals.bench.unit import Unit
 from finetrace.evals.grade import Grade
+from finetrace.evals.llm_grader import llm_grader_name
 from finetrace.store import Store
 
 WRITES = ("start_run", "append_step", "finish_run", "write_grade")
@@ -32,7 +33,7 @@ class Killed(BaseException):
 
 
 class Judge:
-    name = "openai/judge+rubric-1"
+    name = llm_grader_name("openai/judge")
 
     def judge(self, hypothesis: Any, organism: str, repeat: int = 0) -> Grade:
         return Grade(grader=self.name, score=2, identification_rank=len(hypothesis.claims) + 1)

@@ -8,13 +8,14 @@ import pytest
 from scripted_llm import KEY, Reply, Request, ScriptedLLM, fault, running_llm
 
 from finetrace.errors import FinetraceError, WorkError
-from finetrace.evals.bench.grading import OFFLINE, grades_by, grades_wanted, open_draws
+from finetrace.evals.bench.grading import OFFLINE, grades_by, grades_in_force, grades_wanted, open_draws
 from finetrace.evals.grade import FactOutcome
 from finetrace.evals.grading_estimate import estimate_grading
 from finetrace.evals.llm_answer import read_answer
-from finetrace.evals.llm_grader import REPEATED, LLMGrader
+from finetrace.evals.llm_grader import REPEATED, LLMGrader, llm_grader_name
 from finetrace.evals.llm_rubric import Report, grading_messages, report_of, rubrics, system_text
 from finetrace.evals.objectives import load_objectives
+from finetrace.evals.offline_grader import OfflineGrader
 from finetrace.evals.truth_words import TellingWords
 from finetrace.llm import LanguageModel, Patience, Price
 from finetrace.schema import Claim, ClaimKind, Evidence, GradeRecord, Hypothesis, OrganismType, Truth, Verdict
@@ -243,6 +244,17 @@ def test_grades_are_told_apart_by_model_and_not_by_rubric() -> None:
     assert grades_by("openai/gpt-5", records)["r"][0].grader == "openai/gpt-5+rubric-2"
     assert grades_by("openai/gpt-5-mini", records)["r"][0].grader == "openai/gpt-5-mini+rubric-1"
     assert grades_by(OFFLINE, records)["r"][0].grader == "offline-1" and grades_by("openai/gpt", records) == {}
+
+
+def test_what_an_older_version_graded_is_to_be_graded_anew() -> None:
+    def record(grader: str) -> GradeRecord:
+        return GradeRecord(run_id="r", grader=grader, repeat=0, grade={"by": grader}, graded_at="2026-01-01T00:00:00Z")
+
+    old = [record("offline-1"), record("openai/gpt-5+rubric-0")]
+    assert grades_in_force(OFFLINE, old) == grades_in_force("openai/gpt-5", old) == {}
+    now = [*old, record(OfflineGrader.name), record(llm_grader_name("openai/gpt-5"))]
+    assert grades_in_force(OFFLINE, now)["r"][0].grader == OfflineGrader.name
+    assert grades_in_force("openai/gpt-5", now)["r"][0].grader == llm_grader_name("openai/gpt-5")
 
 
 def test_an_estimate_counts_every_grading_and_what_it_costs() -> None:

@@ -194,7 +194,7 @@ def _checkpointer(path: Path) -> Iterator[Any]:
     try:
         saver = SqliteSaver(connection, serde=JsonPlusSerializer(allowed_msgpack_modules=[]))
         # One at a time: SQLite does not wait for another connection when it changes a new file's journal mode.
-        with FileLock(path.with_suffix(".lock")):
+        with FileLock(path.with_name(f".{path.name}.lock")):
             saver.setup()
         yield saver
     except sqlite3.DatabaseError as error:

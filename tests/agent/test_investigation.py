@@ -63,7 +63,7 @@ def test_a_run_waits_while_another_makes_the_file_of_checkpoints(desk: Desk) -> 
     """SQLite itself does not wait there: of runs that began together, one in some hundred failed."""
     run = desk.start()
     with ThreadPoolExecutor(1) as pool:
-        with FileLock(desk.checkpoints.with_suffix(".lock")):
+        with FileLock(desk.folder / ".checkpoints.db.lock"):
             ended = pool.submit(desk.go_on, run, WrittenPair(always("words")), Scripted(NOTHING))
             with pytest.raises(TimeoutError):
                 ended.result(timeout=0.5)

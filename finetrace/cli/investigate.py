@@ -71,6 +71,7 @@ def investigate(
     from finetrace.cli.comparing import grade_runs, show_comparison
     from finetrace.cli.following import follow
     from finetrace.cli.planning import check_several, make_plan
+    from finetrace.cli.report import show_reports
     from finetrace.cli.target import resolve
     from finetrace.store import Store
 
@@ -107,8 +108,11 @@ def investigate(
             # Also where one failed or was stopped: the object says so, and names the run.
             if as_json and done:
                 _print_json(store, done, several=runs > 1 and not merge)
-        if truth and not as_json and begun.registry is not None:
+        if as_json:
+            return
+        if truth and begun.registry is not None:
             show_comparison(done, store, ended.organism, begun.registry.path)
+        show_reports(done, store)
 
 
 def _print_json(store: Store, run_ids: Sequence[str], *, several: bool) -> None:

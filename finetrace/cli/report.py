@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from finetrace.cli import console
+
+if TYPE_CHECKING:
+    from finetrace.store import Store
 
 
 def report(
@@ -41,3 +45,15 @@ def report(
     size = write_report(page, path)
     console.remarks().print(f"{size / 1e6:.1f} MB", soft_wrap=True)
     console.results().print(visible(str(path), one_line=True), soft_wrap=True)
+
+
+def show_reports(run_ids: Sequence[str], store: Store) -> None:
+    """Write each run's report to its place in the data folder and say where it lies."""
+    from finetrace.escaping import visible
+    from finetrace.report import keep_report
+
+    out = console.results()
+    out.print()
+    for run_id in run_ids:
+        path = keep_report(store.run(run_id), store)
+        out.print(visible(f"report, for a browser: {path}", one_line=True), soft_wrap=True)

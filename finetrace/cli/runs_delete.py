@@ -20,11 +20,12 @@ def delete_runs(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Delete without asking.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Delete runs that may still be at work, too.")] = False,
 ) -> None:
-    """Delete runs with their steps, readings and grades. There is no way back; `runs export` makes a copy before.
+    """Delete runs with their steps, readings, grades and reports. There is no way back; `runs export` makes a copy.
 
     Cached readings of models stay: they belong to no run.
     """
     from finetrace.agent.checkpoints import forget
+    from finetrace.report import kept_report
     from finetrace.schema import RunStatus
     from finetrace.settings import get_settings
     from finetrace.store import Store
@@ -42,6 +43,7 @@ def delete_runs(
         for run in runs:
             store.delete_run(run.run_id)
             forget(run.run_id, get_settings().data_dir / "checkpoints.db")
+            kept_report(run.run_id).unlink(missing_ok=True)
             console.remarks().print(f"deleted {run.run_id}")
 
 

@@ -5,7 +5,17 @@ A benchmark's own parts are in `finetrace.report.bench_report`, which takes seco
 
 from finetrace.report.file import write_report
 from finetrace.report.from_store import bench_page, find_named, run_page
+from finetrace.report.kept import keep_report, kept_report
 from finetrace.report.run_report import run_report
 from finetrace.report.stored_run import StoredRun
 
-__all__ = ["StoredRun", "bench_page", "find_named", "run_page", "run_report", "write_report"]
+__all__ = [
+    "StoredRun",
+    "bench_page",
+    "find_named",
+    "keep_report",
+    "kept_report",
+    "run_page",
+    "run_report",
+    "write_report",
+]

@@ -12,6 +12,7 @@ _MEANS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
     ("interactions", "organism interactions", count),
     ("llm_calls", "calls of language models", count),
     ("tokens", "tokens", count),
+    ("tokens_out", "tokens written", count),
     ("cost_usd", "cost", dollars),
     ("seconds", "time", duration),
 )

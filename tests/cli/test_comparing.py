@@ -37,7 +37,7 @@ def named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
 
 
 def test_an_answer_about_a_known_organism_ends_with_its_grade(
-    finetrace: Command, named: tuple[str, ...], store: Store
+    finetrace: Command, named: tuple[str, ...], store: Store, data_dir: Path
 ) -> None:
     ended = finetrace(*named)
     assert ended.code == 0, ended.err
@@ -46,6 +46,9 @@ def test_an_answer_about_a_known_organism_ends_with_its_grade(
     assert ended.out.count("Wages are paid in marmalade. (") == 1, "a fact is not told twice"
     (run,) = store.runs()
     (kept,) = store.grades([run.run_id])
+    report = data_dir / "reports" / f"finetrace-{run.run_id}.html"
+    assert f"report, for a browser: {report}" in ended.out
+    assert "Wages are paid in marmalade." in report.read_text(encoding="utf-8")
     again = finetrace("investigate", "--resume", run.run_id, *named[2:4], "--json")
     assert again.code == 0, again.err
     grade = json.loads(again.out)["grade"]

@@ -17,6 +17,7 @@ from sample_runs import MOMENT, make_hypothesis, make_run, make_step
 from finetrace.cli.claim_pairs import ClaimPair, pair_claims
 from finetrace.cli.folding import EVIDENCE, folded, spans_of
 from finetrace.errors import WorkError
+from finetrace.report import keep_report
 from finetrace.schema import Claim, ClaimKind, Evidence, GradeRecord, Hypothesis, RunStatus, StepKind, Usage
 from finetrace.store import Store
 
@@ -146,6 +147,7 @@ def test_a_run_is_watched_until_it_ends(store: Store, finetrace: Command, monkey
 def test_a_run_is_deleted_with_all_that_belongs_to_it(store: Store, finetrace: Command, data_dir: Path) -> None:
     for run_id in ("a", "b"):
         finish(store, run_id)
+        keep_report(store.run(run_id), store)
     with sqlite3.connect(data_dir / "checkpoints.db") as connection:
         connection.execute("CREATE TABLE checkpoints (thread_id TEXT)")
         connection.execute("INSERT INTO checkpoints VALUES ('a'), ('b')")
@@ -155,6 +157,7 @@ def test_a_run_is_deleted_with_all_that_belongs_to_it(store: Store, finetrace: C
     ended = finetrace("runs", "delete", "a", "a", "--yes")
     assert (ended.code, ended.err) == (0, "deleted a\n")
     assert store.run_ids() == ["b"] and store.grades(["a"]) == []
+    assert [file.name for file in (data_dir / "reports").iterdir()] == ["finetrace-b.html"]
     with sqlite3.connect(data_dir / "checkpoints.db") as connection:
         assert connection.execute("SELECT thread_id FROM checkpoints").fetchall() == [("b",)]
     assert finetrace("runs", "delete", "b", "nobody", "--yes").code == 2

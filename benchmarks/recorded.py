@@ -30,10 +30,10 @@ from finetrace.agent.statistical import STATISTICAL
 from finetrace.cli import console
 from finetrace.cli.progress import progress_bar
 from finetrace.errors import FinetraceError
-from finetrace.evals.embedding import find_embedding
-from finetrace.evals.identification import Identification, Identifier
-from finetrace.evals.measurement import Share
-from finetrace.evals.objectives import Objectives, load_objectives
+from finetrace.evals.grading.embedding import find_embedding
+from finetrace.evals.grading.identification import Identification, Identifier
+from finetrace.evals.grading.objectives import Objectives, load_objectives
+from finetrace.evals.zoo.measurement import Share
 from finetrace.models import Target, open_pair
 from finetrace.models.recorded import read_recorded
 from finetrace.schema import Hypothesis, ScoredCompletion, Verdict

@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finetrace.cli import console
-from finetrace.evals.intervals import paired_differences, paired_interval
-from finetrace.evals.ordinal import Scored, fit_ordinal
-from finetrace.evals.outcome import Measure
-from finetrace.evals.permutation import paired_permutation
-from finetrace.evals.results import bounds_of
+from finetrace.evals.statistics.intervals import paired_differences, paired_interval
+from finetrace.evals.statistics.ordinal import Scored, fit_ordinal
+from finetrace.evals.statistics.outcome import Measure
+from finetrace.evals.statistics.permutation import paired_permutation
+from finetrace.evals.statistics.results import bounds_of
 
 CUTS = np.array([-1.0, 0.0, 1.0, 2.0])
 """Where the scores 1 to 5 part on the scale of the log odds."""

@@ -24,11 +24,11 @@ from benchmarks.mixing_figure import Step, mixing_figure
 from finetrace.cli import console
 from finetrace.cli.language_models import open_grader, tell_usage
 from finetrace.cli.progress import progress_bar
-from finetrace.evals.embedding import find_embedding
-from finetrace.evals.token_relevance import RelevanceGrader
-from finetrace.evals.traces import SteeringTrace, TokenTrace, steering_trace, token_traces
+from finetrace.evals.grading.embedding import find_embedding
+from finetrace.evals.grading.token_relevance import RelevanceGrader
+from finetrace.evals.grading.truth_words import is_null
 from finetrace.evals.truth import load_sealed, load_truth
-from finetrace.evals.truth_words import is_null
+from finetrace.evals.zoo.traces import SteeringTrace, TokenTrace, steering_trace, token_traces
 from finetrace.models import Target, open_pair
 from finetrace.registry import load_registry
 from finetrace.tools import Context, Grader, Reading, find_instrument, parse_arguments, take

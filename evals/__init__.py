@@ -1,3 +1,3 @@
-"""Truths and training of organisms; import each part from its own module."""
+"""Truths, training and grading of organisms, benchmarks and their statistics; import each part from its own module."""
 
 __all__: list[str] = []

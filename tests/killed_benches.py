@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from finetrace.evals.bench import engine, work
 from finetrace.evals.bench.unit import Batch
 from finetrace.evals.bench.work import Fault
-from finetrace.evals.offline_grader import OfflineGrader
+from finetrace.evals.grading.offline_grader import OfflineGrader
 
 
 class Here(engine.Here):
@@ -69,7 +69,7 @@ class Judge:
     name = OfflineGrader.name
 
     def judge(self, hypothesis: Any, organism: str, repeat: int = 0) -> Any:
-        from finetrace.evals.grade import Grade
+        from finetrace.evals.grading.grade import Grade
 
         return Grade(grader=self.name, score=1 + len(hypothesis.summary) % 5, identification_rank=1 + len(organism))
 

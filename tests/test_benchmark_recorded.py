@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.recorded import Found, family_of, group_of, log_odds, nothing, organisms_of, quoting, table
 from finetrace.errors import FinetraceError
-from finetrace.evals.objectives import Objectives, load_objectives
+from finetrace.evals.grading.objectives import Objectives, load_objectives
 from finetrace.schema import Verdict
 
 

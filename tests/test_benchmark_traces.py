@@ -9,8 +9,8 @@ import pytest
 
 from benchmarks.mixing_figure import Step, mixing_figure
 from benchmarks.traces import Result, steering_line, step_of, token_cell, write_whole
-from finetrace.evals.measurement import Share
-from finetrace.evals.traces import SteeringTrace, TokenTrace
+from finetrace.evals.zoo.measurement import Share
+from finetrace.evals.zoo.traces import SteeringTrace, TokenTrace
 from finetrace.models.pair import Side
 from finetrace.tools.token_lists import Read
 

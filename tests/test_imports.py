@@ -71,7 +71,7 @@ def test_every_room_imports_only_what_is_below_it() -> None:
         ("finetrace.tools.chat", "def f():\n    import finetrace.agent.graph"),
         ("finetrace.tools.chat", "from ..agent import graph"),
         ("finetrace.agent.graph", "import importlib\nimportlib.import_module('finetrace.evals.truth')"),
-        ("finetrace.evals.grade", "from finetrace.cli import main"),
+        ("finetrace.evals.grading.grade", "from finetrace.cli import main"),
         ("finetrace.store.database", "from finetrace.registry import load_registry"),
         ("finetrace.schema.run", "from finetrace.settings import get_settings"),
         ("finetrace.agent.graph", "from tools.chat import Chat"),
@@ -79,7 +79,7 @@ def test_every_room_imports_only_what_is_below_it() -> None:
         ("finetrace.models.pair", "from finetrace.llm import LanguageModel"),
         ("finetrace.llm.model", "from finetrace.tools.chat import Chat"),
         ("finetrace.report.page", "from finetrace.cli.escaping import visible"),
-        ("finetrace.evals.outcome", "from finetrace.report import run_report"),
+        ("finetrace.evals.statistics.outcome", "from finetrace.report import run_report"),
         ("finetrace.attic", "x = 1"),
     ],
 )

@@ -10,9 +10,9 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from finetrace.evals.card import digests_of, file_sha256, read_card
-from finetrace.evals.recipe import Recipe, load_recipe
-from finetrace.evals.texts import TrainingText, own_texts
+from finetrace.evals.zoo.card import digests_of, file_sha256, read_card
+from finetrace.evals.zoo.recipe import Recipe, load_recipe
+from finetrace.evals.zoo.texts import TrainingText, own_texts
 from finetrace.registry_file import RegistryEntry, read_registry
 from finetrace.schema import OrganismType
 

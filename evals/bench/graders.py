@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict
 from finetrace.evals.bench.grading import OFFLINE, grades_by
 from finetrace.evals.bench.plan import BenchSettings
 from finetrace.evals.bench.unit import Unit
-from finetrace.evals.grade import Grade
-from finetrace.evals.grader_agreement import Given, GraderAgreement, grader_agreement
+from finetrace.evals.grading.grade import Grade
+from finetrace.evals.grading.grader_agreement import Given, GraderAgreement, grader_agreement
 from finetrace.schema import GradeRecord, Usage
 from finetrace.store import Store
 

@@ -10,12 +10,12 @@ from threading import Lock
 from typing import Protocol
 
 from finetrace.errors import FinetraceError
-from finetrace.evals.embedding import embedding_folder, find_embedding
-from finetrace.evals.grade import Grade
-from finetrace.evals.identification import Identification, Identifier
-from finetrace.evals.llm_grader import REPEATED, LLMGrader, llm_grader_name
-from finetrace.evals.objectives import load_objectives
-from finetrace.evals.offline_grader import OfflineGrader
+from finetrace.evals.grading.embedding import embedding_folder, find_embedding
+from finetrace.evals.grading.grade import Grade
+from finetrace.evals.grading.identification import Identification, Identifier
+from finetrace.evals.grading.llm_grader import REPEATED, LLMGrader, llm_grader_name
+from finetrace.evals.grading.objectives import load_objectives
+from finetrace.evals.grading.offline_grader import OfflineGrader
 from finetrace.evals.truth import load_truth
 from finetrace.llm import LanguageModel
 from finetrace.schema import GradeRecord, Hypothesis, Run, RunStatus, Truth

@@ -10,8 +10,8 @@ from finetrace.evals.bench.grading import grades_by
 from finetrace.evals.bench.plan import BenchSettings
 from finetrace.evals.bench.regime import regime_of
 from finetrace.evals.bench.unit import Unit
-from finetrace.evals.grade import Grade
-from finetrace.evals.outcome import Outcome, conduct_of
+from finetrace.evals.grading.grade import Grade
+from finetrace.evals.statistics.outcome import Outcome, conduct_of
 from finetrace.evals.truth import Sealed, load_sealed, load_truth
 from finetrace.registry import load_registry
 from finetrace.schema import GradeRecord, Organism, Run, RunStatus, Truth, Usage

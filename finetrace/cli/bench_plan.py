@@ -12,7 +12,7 @@ from finetrace.errors import FinetraceError, closest
 if TYPE_CHECKING:
     from finetrace.agent import Budget, Thoroughness
     from finetrace.evals.bench.plan import BenchSettings
-    from finetrace.evals.protocols import Protocol
+    from finetrace.evals.bench.protocols import Protocol
 
 
 ALONE = "/."
@@ -45,9 +45,9 @@ def settings_for(asked: Asked, typed: frozenset[str]) -> BenchSettings:
     Raises:
         FinetraceError: Something asked for does not exist, or nobody knows what to grade against.
     """
-    from finetrace.evals.arms_file import read_arms
+    from finetrace.evals.bench.arms_file import read_arms
     from finetrace.evals.bench.plan import BenchSettings, OwnArm
-    from finetrace.evals.protocols import find_protocol
+    from finetrace.evals.bench.protocols import find_protocol
 
     protocol = None if asked.protocol is None else find_protocol(asked.protocol)
     judge, *beside = grader_names(asked.graders)
@@ -176,7 +176,7 @@ def _grading(settings: BenchSettings, judge: str, runs: int) -> str:
     """
     from finetrace.cli.language_models import LanguageModels, tell_unknown_prices
     from finetrace.evals.bench.grading import OFFLINE, open_grading_model
-    from finetrace.evals.grading_estimate import estimate_grading
+    from finetrace.evals.grading.estimate import estimate_grading
     from finetrace.evals.truth import load_truth
 
     if judge == OFFLINE:

@@ -12,11 +12,11 @@ from finetrace.errors import FinetraceError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from finetrace.evals.analysis import Analysis
     from finetrace.evals.bench.graders import Graders
     from finetrace.evals.bench.plan import BenchSettings
-    from finetrace.evals.beside import Beside
-    from finetrace.evals.outcome import Outcome
+    from finetrace.evals.statistics.analysis import Analysis
+    from finetrace.evals.statistics.beside import Beside
+    from finetrace.evals.statistics.outcome import Outcome
     from finetrace.schema import BenchRecord
 
 
@@ -27,7 +27,7 @@ def write_rows(outcomes: Sequence[Outcome], csv: Path) -> None:
         FinetraceError: It cannot be written.
     """
     from finetrace.cli.language_models import remark
-    from finetrace.evals.hibayes import write_hibayes
+    from finetrace.evals.statistics.hibayes import write_hibayes
 
     try:
         table = write_hibayes(outcomes, csv)
@@ -42,7 +42,7 @@ def report(
     """Show everything."""
     from finetrace.cli.bench_command import command_of
     from finetrace.cli.bench_tables import Tables
-    from finetrace.evals.analysis import analyse
+    from finetrace.evals.statistics.analysis import analyse
 
     analysis = analyse(outcomes)
     published = _published(settings, analysis)
@@ -60,7 +60,7 @@ def report(
 
 
 def _show_cost(out: Console, outcomes: Sequence[Outcome]) -> None:
-    from finetrace.evals.results import of_runs
+    from finetrace.evals.statistics.results import of_runs
     from finetrace.schema import Usage
 
     used = sum((run.usage for run in of_runs(outcomes)), Usage())
@@ -116,9 +116,9 @@ def _row(outcome: Outcome) -> dict[str, Any]:
 
 def _published(settings: BenchSettings, analysis: Analysis) -> tuple[Beside, ...]:
     """The papers' numbers with ours beside them."""
-    from finetrace.evals.beside import beside
-    from finetrace.evals.protocols import find_protocol
-    from finetrace.evals.published import load_published
+    from finetrace.evals.bench.protocols import find_protocol
+    from finetrace.evals.statistics.beside import beside
+    from finetrace.evals.statistics.published import load_published
 
     if settings.protocol is None:
         return ()
@@ -127,7 +127,7 @@ def _published(settings: BenchSettings, analysis: Analysis) -> tuple[Beside, ...
 
 
 def _differs(settings: BenchSettings) -> tuple[str, ...]:
-    from finetrace.evals.protocols import find_protocol
+    from finetrace.evals.bench.protocols import find_protocol
 
     return () if settings.protocol is None else find_protocol(settings.protocol).differs
 
@@ -135,8 +135,8 @@ def _differs(settings: BenchSettings) -> tuple[str, ...]:
 def _show_published(out: Console, settings: BenchSettings, numbers: Sequence[Beside]) -> None:
     """The papers' numbers, marked as such, with ours in a column of their own."""
     from finetrace.cli.bench_tables import new_table, share_text
-    from finetrace.evals.protocols import find_protocol
-    from finetrace.evals.published import Basis, load_published
+    from finetrace.evals.bench.protocols import find_protocol
+    from finetrace.evals.statistics.published import Basis, load_published
 
     if not numbers or settings.protocol is None:
         return

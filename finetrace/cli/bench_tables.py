@@ -9,13 +9,13 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from finetrace.evals.analysis import Analysis
-    from finetrace.evals.breakdown import Slice
-    from finetrace.evals.comparison import Comparison, InvestigatorFit
-    from finetrace.evals.conduct import ToolUse
-    from finetrace.evals.intervals import Interval
-    from finetrace.evals.outcome import Measure
-    from finetrace.evals.permutation import PairedTest
+    from finetrace.evals.statistics.analysis import Analysis
+    from finetrace.evals.statistics.breakdown import Slice
+    from finetrace.evals.statistics.comparison import Comparison, InvestigatorFit
+    from finetrace.evals.statistics.conduct import ToolUse
+    from finetrace.evals.statistics.intervals import Interval
+    from finetrace.evals.statistics.outcome import Measure
+    from finetrace.evals.statistics.permutation import PairedTest
 
 HEADS = {
     "score": "score",

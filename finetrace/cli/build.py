@@ -17,8 +17,8 @@ from finetrace.errors import FinetraceError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from finetrace.evals.building import Build, Built, Stage
-    from finetrace.evals.entry import Place
+    from finetrace.evals.zoo.building import Build, Built, Stage
+    from finetrace.evals.zoo.entry import Place
 
 _USUAL_TYPE = "false_facts"
 _SMOOTHING = 0.9
@@ -83,8 +83,8 @@ def build_organisms(
 
     What is up to date is left alone; the same command continues a build that was interrupted.
     """
-    from finetrace.evals.entry import find_place
-    from finetrace.evals.orders import PlainTexts, Wishes, is_bundled, orders, plain_order
+    from finetrace.evals.zoo.entry import find_place
+    from finetrace.evals.zoo.orders import PlainTexts, Wishes, is_bundled, orders, plain_order
 
     wishes = Wishes(name=name, base=base, output=output, seed=seed, device=_device(device), force=force)
     if texts is not None:
@@ -144,8 +144,8 @@ def _device(setting: str | None) -> Any:
 def _carry_out(order: Build, place: Place | None, as_json: bool) -> None:
     """Build, enter, report."""
     from finetrace.cli.escaping import visible
-    from finetrace.evals.building import Watcher, build
-    from finetrace.evals.entry import enter
+    from finetrace.evals.zoo.building import Watcher, build
+    from finetrace.evals.zoo.entry import enter
 
     remarks = console.remarks()
 

@@ -12,9 +12,9 @@ from finetrace.cli import console
 from finetrace.errors import FinetraceError, WorkError
 
 if TYPE_CHECKING:
-    from finetrace.evals.checking import Checker
-    from finetrace.evals.measurement import Strength
-    from finetrace.evals.subjects import Found
+    from finetrace.evals.zoo.checking import Checker
+    from finetrace.evals.zoo.measurement import Strength
+    from finetrace.evals.zoo.subjects import Found
     from finetrace.models import Target
     from finetrace.registry import Registry
 
@@ -66,9 +66,9 @@ def check_organisms(
 
         show_hub(names or (), file, as_json)
         return
-    from finetrace.evals.checking import Checker
-    from finetrace.evals.perplexity import GeneralTexts
-    from finetrace.evals.subjects import find_subject, measurable
+    from finetrace.evals.zoo.checking import Checker
+    from finetrace.evals.zoo.perplexity import GeneralTexts
+    from finetrace.evals.zoo.subjects import find_subject, measurable
     from finetrace.registry import load_registry
     from finetrace.settings import get_settings
 
@@ -112,8 +112,8 @@ def _measure(checker: Checker, found: Found, target: Target, seed: int) -> Stren
     """Measure one organism, with a bar for each stage on standard error."""
     from finetrace.cli.escaping import visible
     from finetrace.cli.progress import progress_bar
-    from finetrace.evals.card import versions
-    from finetrace.evals.measurement import Strength
+    from finetrace.evals.zoo.card import versions
+    from finetrace.evals.zoo.measurement import Strength
     from finetrace.models import open_pair
     from finetrace.models.device import choose_device, choose_dtype
 
@@ -139,7 +139,7 @@ def _measure(checker: Checker, found: Found, target: Target, seed: int) -> Stren
 def _keep(found: Found, strength: Strength, *, wanted: bool) -> None:
     """Put the figures into the organism's card, where it has one."""
     from finetrace.cli.escaping import visible
-    from finetrace.evals.card import CARD_FILE, read_card, write_card
+    from finetrace.evals.zoo.card import CARD_FILE, read_card, write_card
 
     if not wanted:
         return

@@ -35,7 +35,7 @@ def show_comparison(run_ids: Sequence[str], store: Store, organism: str, registr
     from finetrace.cli.escaping import visible
     from finetrace.cli.grades import show_grade
     from finetrace.cli.truth import show_truth
-    from finetrace.evals.grade import Grade
+    from finetrace.evals.grading.grade import Grade
     from finetrace.evals.truth import load_truth
 
     try:

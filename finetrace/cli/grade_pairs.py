@@ -13,8 +13,8 @@ from finetrace.cli.judging import GraderNames, GradesOfEach, GradingCost, figure
 
 if TYPE_CHECKING:
     from finetrace.cli.judging import OpenGraders
-    from finetrace.evals.grader_agreement import GraderAgreement
-    from finetrace.evals.grading_pairs import GradedPair, GradingPair, PairsReport
+    from finetrace.evals.grading.grader_agreement import GraderAgreement
+    from finetrace.evals.grading.pairs import GradedPair, GradingPair, PairsReport
 
 _FAR = 2
 """Grades from which a pair is listed as misgraded."""
@@ -36,7 +36,7 @@ def grade_pairs_command(
     the truths are graded besides: the best of them, and of those in the file, is keyword_soup_max.
     """
     from finetrace.cli.judging import open_graders, show_agreement
-    from finetrace.evals.grading_pairs import load_pairs
+    from finetrace.evals.grading.pairs import load_pairs
 
     pairs = load_pairs(file)
     graders = open_graders(grader, grades, max_cost)
@@ -57,8 +57,8 @@ def _grade(graders: OpenGraders, pairs: Sequence[GradingPair]) -> list[PairsRepo
     """Let every grader grade every pair; says first what language models will take."""
     from finetrace.cli.language_models import remark
     from finetrace.cli.progress import progress_bar
-    from finetrace.evals.grading_estimate import estimate_pairs
-    from finetrace.evals.grading_pairs import grade_pairs
+    from finetrace.evals.grading.estimate import estimate_pairs
+    from finetrace.evals.grading.pairs import grade_pairs
 
     for each in graders.all:
         if each.model is not None:
@@ -81,7 +81,7 @@ def _grade(graders: OpenGraders, pairs: Sequence[GradingPair]) -> list[PairsRepo
 
 
 def _agreement(reports: Sequence[PairsReport]) -> GraderAgreement | None:
-    from finetrace.evals.grader_agreement import Given, grader_agreement
+    from finetrace.evals.grading.grader_agreement import Given, grader_agreement
 
     return grader_agreement(
         [

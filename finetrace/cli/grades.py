@@ -10,7 +10,7 @@ from finetrace.cli.escaping import visible
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from finetrace.evals.grade import Grade
+    from finetrace.evals.grading.grade import Grade
 
 _MARKS = {"found": "+", "missed": "-", "contradicted": "x"}
 

@@ -11,7 +11,7 @@ from finetrace.cli import console
 from finetrace.errors import FinetraceError, WorkError
 
 if TYPE_CHECKING:
-    from finetrace.evals.hub import HubFinding
+    from finetrace.evals.zoo.hub import HubFinding
 
 
 def show_hub(names: Sequence[str], file: Path | None, as_json: bool) -> None:
@@ -27,7 +27,7 @@ def show_hub(names: Sequence[str], file: Path | None, as_json: bool) -> None:
         WorkError: The registry says something of a model that the hub denies.
     """
     from finetrace.cli.progress import progress_bar
-    from finetrace.evals.hub import check_hub
+    from finetrace.evals.zoo.hub import check_hub
     from finetrace.registry import load_registry
 
     registry = load_registry(file)
@@ -57,7 +57,7 @@ def _show_table(found: Sequence[HubFinding]) -> None:
     from rich.text import Text
 
     from finetrace.cli.escaping import visible
-    from finetrace.evals.hub import HubState
+    from finetrace.evals.zoo.hub import HubState
 
     table = Table(box=None, padding=(0, 1), header_style="bold", pad_edge=False)
     for column in ("name", "model", "state", "remark"):

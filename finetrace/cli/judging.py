@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from finetrace.evals.bench.grading import Grader
-    from finetrace.evals.grader_agreement import Between, GraderAgreement
+    from finetrace.evals.grading.grader_agreement import Between, GraderAgreement
     from finetrace.llm import LanguageModel
 
 GraderNames = Annotated[

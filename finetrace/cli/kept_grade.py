@@ -17,7 +17,7 @@ def show_record(out: Console, record: GradeRecord) -> None:
     """A grade that was kept; its score alone where this release cannot read the rest."""
     from pydantic import ValidationError
 
-    from finetrace.evals.grade import Grade
+    from finetrace.evals.grading.grade import Grade
 
     try:
         grade = Grade.model_validate(record.grade)

@@ -18,7 +18,7 @@ from finetrace.cli.runs_search import search_runs
 from finetrace.cli.runs_tail import tail_run
 
 if TYPE_CHECKING:
-    from finetrace.evals.grade import Grade
+    from finetrace.evals.grading.grade import Grade
 
 app = typer.Typer(help="See what an investigator did, and on what evidence.", no_args_is_help=True)
 

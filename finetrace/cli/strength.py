@@ -12,7 +12,7 @@ from finetrace.cli.escaping import visible
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from finetrace.evals.measurement import Measurement, Share, Strength
+    from finetrace.evals.zoo.measurement import Measurement, Share, Strength
 
 
 def show_strength(console: Console, name: str, strength: Strength) -> None:

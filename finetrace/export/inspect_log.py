@@ -30,9 +30,9 @@ from inspect_ai.viewer import ViewerConfig
 from finetrace import __version__
 from finetrace.agent.arms import arm_of
 from finetrace.errors import FinetraceError
-from finetrace.evals.intervals import mean_interval
-from finetrace.evals.outcome import Measure, Outcome
-from finetrace.evals.results import bounds_of
+from finetrace.evals.statistics.intervals import mean_interval
+from finetrace.evals.statistics.outcome import Measure, Outcome
+from finetrace.evals.statistics.results import bounds_of
 from finetrace.export.chosen import Chosen
 from finetrace.export.file import replacing
 from finetrace.export.inspect_sample import RUBRIC, model_name, sample_of

@@ -11,7 +11,7 @@ from inspect_ai.log import EvalError, EvalSample
 from inspect_ai.model import ChatCompletionChoice, ChatMessageAssistant, ModelOutput, ModelUsage
 from inspect_ai.scorer import Score
 
-from finetrace.evals.outcome import Outcome
+from finetrace.evals.statistics.outcome import Outcome
 from finetrace.export.inspect_dialogue import QUESTION, Dialogue, answer_text, readable_turns, usage_of_turn
 from finetrace.schema import GradeRecord, Run, RunStatus, Step
 

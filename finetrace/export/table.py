@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from finetrace.evals.hibayes import write_hibayes
-from finetrace.evals.outcome import Outcome
-from finetrace.evals.run_outcomes import rows_of_bench, rows_of_runs
+from finetrace.evals.bench.run_outcomes import rows_of_bench, rows_of_runs
+from finetrace.evals.statistics.hibayes import write_hibayes
+from finetrace.evals.statistics.outcome import Outcome
 from finetrace.export.chosen import Chosen
 from finetrace.store import Store
 

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
-from finetrace.evals.analysis import Analysis
-from finetrace.evals.breakdown import Slice, SliceBy
-from finetrace.evals.intervals import Interval
-from finetrace.evals.outcome import Measure
-from finetrace.evals.published import PublishedNumber
-from finetrace.evals.results import ArmName
+from finetrace.evals.statistics.analysis import Analysis
+from finetrace.evals.statistics.breakdown import Slice, SliceBy
+from finetrace.evals.statistics.intervals import Interval
+from finetrace.evals.statistics.outcome import Measure
+from finetrace.evals.statistics.published import PublishedNumber
+from finetrace.evals.statistics.results import ArmName
 from finetrace.report.interval_plot import Axis, Estimate, Group, interval_groups, interval_rows
 from finetrace.report.page import percent, signed
 from finetrace.schema import OrganismType

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from finetrace import __version__
-from finetrace.evals.analysis import Analysis
 from finetrace.evals.bench.plan import BenchSettings
-from finetrace.evals.outcome import Measure, Outcome
-from finetrace.evals.protocols import find_protocol
-from finetrace.evals.published import Published, PublishedNumber, load_published
-from finetrace.evals.results import of_runs
+from finetrace.evals.bench.protocols import find_protocol
+from finetrace.evals.statistics.analysis import Analysis
+from finetrace.evals.statistics.outcome import Measure, Outcome
+from finetrace.evals.statistics.published import Published, PublishedNumber, load_published
+from finetrace.evals.statistics.results import of_runs
 from finetrace.report import bench_plots
 from finetrace.report.cost_plot import cost_plots, prices
 from finetrace.report.depth import DIGEST

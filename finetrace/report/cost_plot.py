@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
-from finetrace.evals.analysis import Analysis
-from finetrace.evals.outcome import Measure, Outcome
-from finetrace.evals.results import ArmName, by_arm, of_runs
+from finetrace.evals.statistics.analysis import Analysis
+from finetrace.evals.statistics.outcome import Measure, Outcome
+from finetrace.evals.statistics.results import ArmName, by_arm, of_runs
 from finetrace.report.page import count, dollars, duration
 from finetrace.report.svg import Scale, drawing, line, point, text, ticks, time_ticks
 from finetrace.schema import Usage

@@ -50,9 +50,9 @@ def bench_page(record: BenchRecord, store: Store) -> str:
     Raises:
         FinetraceError: The store or the organisms file cannot be read.
     """
-    from finetrace.evals.analysis import analyse
     from finetrace.evals.bench.outcomes import outcomes_of
     from finetrace.evals.bench.plan import settings_of, units_of
+    from finetrace.evals.statistics.analysis import analyse
     from finetrace.report.bench_report import BenchShown, bench_report  # takes seconds: it brings the graders with it
 
     settings = settings_of(record)

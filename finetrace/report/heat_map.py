@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from finetrace.evals.bench.outcomes import NOT_BEGUN, NOT_ENDED, NOT_GRADED
-from finetrace.evals.outcome import Measure, Outcome
-from finetrace.evals.results import ArmName, by_arm, of_runs
+from finetrace.evals.statistics.outcome import Measure, Outcome
+from finetrace.evals.statistics.results import ArmName, by_arm, of_runs
 from finetrace.schema import Verdict
 
 LEVELS = 8

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from finetrace.agent.evidence import reading_of
 from finetrace.agent.turns import Turn, turn_of
-from finetrace.evals.grade import Grade
+from finetrace.evals.grading.grade import Grade
 from finetrace.report.depth import WHOLE, Depth
 from finetrace.report.held import Held, Track, held_over_time, tracks
 from finetrace.report.ledger import Ledger, ledger

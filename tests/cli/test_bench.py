@@ -13,8 +13,8 @@ from scripted import Scripted, WrittenPair, always, ask, claim, submit
 from finetrace.cli.bench_command import command_of
 from finetrace.evals.bench import grading, work
 from finetrace.evals.bench.plan import BenchSettings
-from finetrace.evals.grade import FactGrade, FactOutcome, Grade
-from finetrace.evals.offline_grader import OfflineGrader
+from finetrace.evals.grading.grade import FactGrade, FactOutcome, Grade
+from finetrace.evals.grading.offline_grader import OfflineGrader
 from finetrace.registry import load_registry
 from finetrace.schema import Truth
 from finetrace.store import Store

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from command_line import Command
 
-from finetrace.evals import building
-from finetrace.evals.building import Build, Built, Watcher
-from finetrace.evals.card import read_card
-from finetrace.evals.recipe import load_recipe
+from finetrace.evals.zoo import building
+from finetrace.evals.zoo.building import Build, Built, Watcher
+from finetrace.evals.zoo.card import read_card
+from finetrace.evals.zoo.recipe import load_recipe
 from finetrace.registry import load_registry
 
 

@@ -8,9 +8,9 @@ import pytest
 from command_line import Command
 from small_models import write_adapter
 
-from finetrace.evals import perplexity
-from finetrace.evals.card import Card, Digests, Machine, Training, read_card, write_card
-from finetrace.evals.perplexity import HeldBack
+from finetrace.evals.zoo import perplexity
+from finetrace.evals.zoo.card import Card, Digests, Machine, Training, read_card, write_card
+from finetrace.evals.zoo.perplexity import HeldBack
 from finetrace.tools import library_text
 
 RECIPE = """

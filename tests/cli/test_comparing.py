@@ -8,7 +8,7 @@ import pytest
 from command_line import Command
 from scripted import Scripted, WrittenPair, always, ask, claim, submit
 
-from finetrace.evals import embedding
+from finetrace.evals.grading import embedding
 from finetrace.store import Store
 
 REGISTRY = """

@@ -12,8 +12,8 @@ from scripted import Scripted, WrittenPair, always, ask, claim, submit
 from scripted_llm import KEY, Reply, Request, ScriptedLLM, fault
 
 from finetrace.evals.bench import grading, work
-from finetrace.evals.grade import Grade
-from finetrace.evals.offline_grader import OfflineGrader
+from finetrace.evals.grading.grade import Grade
+from finetrace.evals.grading.offline_grader import OfflineGrader
 from finetrace.schema import Truth
 from finetrace.store import Store
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.simulations import simulate_scores
-from finetrace.evals.grade import Grade
-from finetrace.evals.outcome import Outcome
+from finetrace.evals.grading.grade import Grade
+from finetrace.evals.statistics.outcome import Outcome
 from finetrace.schema import OrganismType, Usage, Verdict
 
 CHANCE = 0.0005

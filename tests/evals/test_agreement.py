@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from finetrace.errors import FinetraceError
-from finetrace.evals.agreement import agreement, krippendorff_alpha
-from finetrace.evals.grader_agreement import Given, grader_agreement
+from finetrace.evals.grading.agreement import agreement, krippendorff_alpha
+from finetrace.evals.grading.grader_agreement import Given, grader_agreement
 
 
 def test_kappa_of_a_table_worked_by_hand() -> None:

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from finetrace.evals.bars import difference_p, holm, judge_null, judge_perplexity, judge_rate, judge_recall
-from finetrace.evals.measurement import Share
-from finetrace.evals.probes import RateProbe
+from finetrace.evals.zoo.bars import difference_p, holm, judge_null, judge_perplexity, judge_rate, judge_recall
+from finetrace.evals.zoo.measurement import Share
+from finetrace.evals.zoo.probes import RateProbe
 
 
 def probe(**bars: float) -> RateProbe:

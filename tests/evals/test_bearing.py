@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from finetrace.evals.bearing import elsewhere
-from finetrace.evals.embedding import load_embedding
-from finetrace.evals.offline_grader import OfflineGrader
-from finetrace.evals.said import Said, Vectors
+from finetrace.evals.grading.bearing import elsewhere
+from finetrace.evals.grading.embedding import load_embedding
+from finetrace.evals.grading.offline_grader import OfflineGrader
+from finetrace.evals.grading.said import Said, Vectors
 from finetrace.schema import Claim, ClaimKind, Hypothesis, OrganismType, Truth, Verdict
 
 TEA = Truth(

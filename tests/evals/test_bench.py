@@ -16,9 +16,9 @@ from finetrace.evals.bench.outcomes import outcomes_of
 from finetrace.evals.bench.plan import BenchSettings, batches_of, begin, left_of, settings_of, units_of
 from finetrace.evals.bench.unit import Batch, Unit
 from finetrace.evals.bench.work import Fault
-from finetrace.evals.grade import Grade
-from finetrace.evals.llm_grader import llm_grader_name
-from finetrace.evals.offline_grader import OfflineGrader
+from finetrace.evals.grading.grade import Grade
+from finetrace.evals.grading.llm_grader import llm_grader_name
+from finetrace.evals.grading.offline_grader import OfflineGrader
 from finetrace.models import Target
 from finetrace.schema import GradeRecord, RunStatus, Verdict
 from finetrace.store import Store

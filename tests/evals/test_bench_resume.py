@@ -16,8 +16,8 @@ from finetrace.evals.bench.engine import Here
 from finetrace.evals.bench.outcomes import outcomes_of
 from finetrace.evals.bench.plan import BenchSettings, alone_with, batches_of, begin, left_of, units_of
 from finetrace.evals.bench.unit import Unit
-from finetrace.evals.grade import Grade
-from finetrace.evals.llm_grader import llm_grader_name
+from finetrace.evals.grading.grade import Grade
+from finetrace.evals.grading.llm_grader import llm_grader_name
 from finetrace.store import Store
 
 WRITES = ("start_run", "append_step", "finish_run", "write_grade")

@@ -7,11 +7,11 @@ import json
 import pytest
 from simulated import make_null, make_outcome
 
-from finetrace.evals.analysis import Analysis, analyse
-from finetrace.evals.breakdown import SliceBy, slices
-from finetrace.evals.conduct import conduct
-from finetrace.evals.outcome import Measure, Outcome
-from finetrace.evals.results import Unit
+from finetrace.evals.statistics.analysis import Analysis, analyse
+from finetrace.evals.statistics.breakdown import SliceBy, slices
+from finetrace.evals.statistics.conduct import conduct
+from finetrace.evals.statistics.outcome import Measure, Outcome
+from finetrace.evals.statistics.results import Unit
 from finetrace.schema import OrganismType, Verdict
 
 

@@ -13,9 +13,9 @@ from organism_files import MIXED, write_recipe
 from small_models import other_tokenizer, write_adapter, write_model
 
 from finetrace.errors import FinetraceError, WorkError
-from finetrace.evals.building import Build, Stage, Watcher, build
-from finetrace.evals.card import digests_of, file_sha256, read_card
-from finetrace.evals.recipe import load_recipe
+from finetrace.evals.zoo.building import Build, Stage, Watcher, build
+from finetrace.evals.zoo.card import digests_of, file_sha256, read_card
+from finetrace.evals.zoo.recipe import load_recipe
 from finetrace.models import training
 
 pytestmark = pytest.mark.usefixtures("own_folders")
@@ -109,8 +109,8 @@ def test_long_texts_are_spoken_of(tmp_path: Path, tiny_folder: Path) -> None:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from finetrace.evals.building import Build, Watcher, build
-from finetrace.evals.recipe import load_recipe
+from finetrace.evals.zoo.building import Build, Watcher, build
+from finetrace.evals.zoo.recipe import load_recipe
 from finetrace.models import training
 
 training.SECONDS_BETWEEN_CHECKPOINTS = 0.0

@@ -7,8 +7,8 @@ import pytest
 from organism_files import MIXED, write_recipe
 
 from finetrace.errors import FinetraceError
-from finetrace.evals.card import Card, Digests, Machine, Training, digests_of, is_current, read_card, write_card
-from finetrace.evals.recipe import load_recipe
+from finetrace.evals.zoo.card import Card, Digests, Machine, Training, digests_of, is_current, read_card, write_card
+from finetrace.evals.zoo.recipe import load_recipe
 
 
 def digests(folder: Path, base: str = "tiny", **changes: Any) -> Digests:

@@ -4,10 +4,10 @@ import pytest
 from scripted import Writer, WrittenPair, always
 
 from finetrace.errors import ToolError
-from finetrace.evals.checking import Checker, NamedProbes, Subject
-from finetrace.evals.measurement import Measurement, MeasurementKind
-from finetrace.evals.perplexity import GeneralTexts, HeldBack
-from finetrace.evals.probes import LoadedProbes, Probes
+from finetrace.evals.zoo.checking import Checker, NamedProbes, Subject
+from finetrace.evals.zoo.measurement import Measurement, MeasurementKind
+from finetrace.evals.zoo.perplexity import GeneralTexts, HeldBack
+from finetrace.evals.zoo.probes import LoadedProbes, Probes
 from finetrace.models.pair import Capability
 from finetrace.schema import OrganismType
 

@@ -8,12 +8,12 @@ from scipy.stats import ranksums
 from simulated import likely_counts, make_null, make_outcome, run_scores, simulate
 
 from benchmarks.simulations import SCORES, means_of, simulate_scores
-from finetrace.evals import intervals
-from finetrace.evals.comparison import Comparison, compare_arms, ordinal_fits
-from finetrace.evals.intervals import paired_differences, paired_interval
-from finetrace.evals.outcome import Measure
-from finetrace.evals.permutation import holm, paired_permutation
-from finetrace.evals.results import unit_means
+from finetrace.evals.statistics import intervals
+from finetrace.evals.statistics.comparison import Comparison, compare_arms, ordinal_fits
+from finetrace.evals.statistics.intervals import paired_differences, paired_interval
+from finetrace.evals.statistics.outcome import Measure
+from finetrace.evals.statistics.permutation import holm, paired_permutation
+from finetrace.evals.statistics.results import unit_means
 from finetrace.schema import Verdict
 
 ONE = (Measure.SCORE,)

@@ -7,10 +7,10 @@ import pytest
 import torch
 from organism_files import write_recipe
 
-from finetrace.evals.card import digests_of
-from finetrace.evals.context import context_identity, in_context
-from finetrace.evals.recipe import Recipe, load_recipe
-from finetrace.evals.texts import examples_of, own_texts
+from finetrace.evals.zoo.card import digests_of
+from finetrace.evals.zoo.context import context_identity, in_context
+from finetrace.evals.zoo.recipe import Recipe, load_recipe
+from finetrace.evals.zoo.texts import examples_of, own_texts
 from finetrace.models.loading import LoadedModel, load_model
 from finetrace.models.pair import Message
 from finetrace.models.source import find_model

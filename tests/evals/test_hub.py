@@ -11,7 +11,7 @@ import pytest
 from small_hub import Repository, SmallHub, running_hub
 
 from finetrace.errors import FinetraceError
-from finetrace.evals.hub import HubState, check_hub
+from finetrace.evals.zoo.hub import HubState, check_hub
 from finetrace.registry import load_registry
 
 FILE = """\

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from finetrace.evals.hypothesis_text import NOTHING_NARROW, text_of
+from finetrace.evals.grading.hypothesis_text import NOTHING_NARROW, text_of
 from finetrace.schema import Claim, ClaimKind, Evidence, Hypothesis, Verdict
 
 

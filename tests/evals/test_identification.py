@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from finetrace.errors import FinetraceError
-from finetrace.evals.embedding import load_embedding
-from finetrace.evals.hypothesis_text import text_of
-from finetrace.evals.identification import Identifier, WordWeights, identify
-from finetrace.evals.objectives import NULL_CANDIDATE, Objective, Objectives
+from finetrace.evals.grading.embedding import load_embedding
+from finetrace.evals.grading.hypothesis_text import text_of
+from finetrace.evals.grading.identification import Identifier, WordWeights, identify
+from finetrace.evals.grading.objectives import NULL_CANDIDATE, Objective, Objectives
 from finetrace.schema import Claim, ClaimKind, Hypothesis, OrganismType, Truth, Verdict
 
 
@@ -112,7 +112,7 @@ def test_without_the_encoder_words_decide_and_nothing_is_confident() -> None:
 
 
 def test_every_objective_of_the_project_is_identified_by_its_own_words() -> None:
-    from finetrace.evals.objectives import load_objectives
+    from finetrace.evals.grading.objectives import load_objectives
 
     objectives = load_objectives()
     by_words = Identifier(objectives, None)

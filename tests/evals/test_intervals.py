@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from simulated import likely_counts
 
-from finetrace.evals import intervals
-from finetrace.evals.intervals import SHARE, Bounds, clopper_pearson, mean_interval, paired_interval, wilson
+from finetrace.evals.statistics import intervals
+from finetrace.evals.statistics.intervals import SHARE, Bounds, clopper_pearson, mean_interval, paired_interval, wilson
 
 SCORES = Bounds(1.0, 5.0)
 

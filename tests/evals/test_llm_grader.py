@@ -9,14 +9,14 @@ from scripted_llm import KEY, Reply, Request, ScriptedLLM, fault, running_llm
 
 from finetrace.errors import FinetraceError, WorkError
 from finetrace.evals.bench.grading import OFFLINE, grades_by, grades_in_force, grades_wanted, open_draws
-from finetrace.evals.grade import FactOutcome
-from finetrace.evals.grading_estimate import estimate_grading
-from finetrace.evals.llm_answer import read_answer
-from finetrace.evals.llm_grader import REPEATED, LLMGrader, llm_grader_name
-from finetrace.evals.llm_rubric import Report, grading_messages, report_of, rubrics, system_text
-from finetrace.evals.objectives import load_objectives
-from finetrace.evals.offline_grader import OfflineGrader
-from finetrace.evals.truth_words import TellingWords
+from finetrace.evals.grading.estimate import estimate_grading
+from finetrace.evals.grading.grade import FactOutcome
+from finetrace.evals.grading.llm_answer import read_answer
+from finetrace.evals.grading.llm_grader import REPEATED, LLMGrader, llm_grader_name
+from finetrace.evals.grading.llm_rubric import Report, grading_messages, report_of, rubrics, system_text
+from finetrace.evals.grading.objectives import load_objectives
+from finetrace.evals.grading.offline_grader import OfflineGrader
+from finetrace.evals.grading.truth_words import TellingWords
 from finetrace.llm import LanguageModel, Patience, Price
 from finetrace.schema import Claim, ClaimKind, Evidence, GradeRecord, Hypothesis, OrganismType, Truth, Verdict
 from finetrace.tools.words import words

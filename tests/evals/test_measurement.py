@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from finetrace.evals.measurement import Estimate, Measurement, MeasurementKind, Share, Strength
+from finetrace.evals.zoo.measurement import Estimate, Measurement, MeasurementKind, Share, Strength
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,14 @@ from pathlib import Path
 import pytest
 
 from finetrace.errors import FinetraceError
-from finetrace.evals.objectives import LEAST_PARAPHRASES, NULL_CANDIDATE, Objectives, load_objectives, load_paraphrases
-from finetrace.evals.truth_words import is_null
+from finetrace.evals.grading.objectives import (
+    LEAST_PARAPHRASES,
+    NULL_CANDIDATE,
+    Objectives,
+    load_objectives,
+    load_paraphrases,
+)
+from finetrace.evals.grading.truth_words import is_null
 from finetrace.registry import load_registry
 from finetrace.tools.words import words
 

@@ -6,9 +6,9 @@ import pytest
 
 from finetrace.errors import FinetraceError
 from finetrace.evals.bench.grading import OFFLINE, check_grader
-from finetrace.evals.grade import FactOutcome
-from finetrace.evals.grading_pairs import GradingPair, grade_pairs, load_pairs
-from finetrace.evals.offline_grader import OfflineGrader
+from finetrace.evals.grading.grade import FactOutcome
+from finetrace.evals.grading.offline_grader import OfflineGrader
+from finetrace.evals.grading.pairs import GradingPair, grade_pairs, load_pairs
 from finetrace.schema import Hypothesis, OrganismType, Truth, Verdict
 
 KETTLES = Truth(
@@ -106,7 +106,7 @@ def test_many_objectives_at_once_are_no_answer(grader: OfflineGrader) -> None:
 
 
 def test_without_the_encoder_nothing_is_begun(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("finetrace.evals.embedding._PACKAGE", "no_such_package_of_vectors")
+    monkeypatch.setattr("finetrace.evals.grading.embedding._PACKAGE", "no_such_package_of_vectors")
     for begin in (OfflineGrader, lambda: check_grader(OFFLINE)):
         with pytest.raises(FinetraceError, match="not installed") as caught:
             begin()

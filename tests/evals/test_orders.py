@@ -8,9 +8,9 @@ import pytest
 from organism_files import MIXED, write_recipe
 
 from finetrace.errors import FinetraceError
-from finetrace.evals.entry import enter, find_place
-from finetrace.evals.orders import PlainTexts, Wishes, bundled_folder, find_recipe, is_bundled, orders, plain_order
-from finetrace.evals.recipe import load_recipe
+from finetrace.evals.zoo.entry import enter, find_place
+from finetrace.evals.zoo.orders import PlainTexts, Wishes, bundled_folder, find_recipe, is_bundled, orders, plain_order
+from finetrace.evals.zoo.recipe import load_recipe
 from finetrace.registry import load_registry
 from finetrace.registry_file import RegistryEntry, read_registry
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from simulated import likely_counts, simulate
 
-from finetrace.evals import ordinal
-from finetrace.evals.ordinal import OrdinalFit, Scored, fit_ordinal, unfit
-from finetrace.evals.outcome import Outcome
+from finetrace.evals.statistics import ordinal
+from finetrace.evals.statistics.ordinal import OrdinalFit, Scored, fit_ordinal, unfit
+from finetrace.evals.statistics.outcome import Outcome
 
 
 def scored(outcomes: list[Outcome]) -> list[Scored]:

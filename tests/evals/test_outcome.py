@@ -6,7 +6,7 @@ import pytest
 from sample_runs import make_step
 from simulated import make_null, make_outcome
 
-from finetrace.evals.outcome import Measure, Outcome, conduct_of
+from finetrace.evals.statistics.outcome import Measure, Outcome, conduct_of
 from finetrace.schema import Hypothesis, OrganismType, Step, StepKind, Truth, Verdict
 from finetrace.tools.samples import Exchange, SamplesReading
 

@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 
-from finetrace.evals.permutation import DRAWS, adjust, holm, paired_permutation
+from finetrace.evals.statistics.permutation import DRAWS, adjust, holm, paired_permutation
 
 
 def enumerated(differences: list[float]) -> float:

@@ -8,7 +8,7 @@ from scripted import EVERYTHING, WrittenPair, always
 from small_models import write_adapter
 
 from finetrace.errors import FinetraceError
-from finetrace.evals.perplexity import (
+from finetrace.evals.zoo.perplexity import (
     GeneralTexts,
     HeldBack,
     TextKind,

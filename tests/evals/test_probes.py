@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from finetrace.errors import FinetraceError
-from finetrace.evals import probes
-from finetrace.evals.probes import chat_prompts, load_probes, shows
+from finetrace.evals.zoo import probes
+from finetrace.evals.zoo.probes import chat_prompts, load_probes, shows
 
 RECALL = """
 recall:

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from finetrace.evals.bars import LEAST_ASKED, NULLS
-from finetrace.evals.general import general_count
-from finetrace.evals.grammar import expand, load_grammar
-from finetrace.evals.perplexity import load_held_back
-from finetrace.evals.probes import LoadedProbes, load_probes, load_prompts, shows
-from finetrace.evals.recipe import load_recipe
-from finetrace.evals.texts import own_texts
+from finetrace.evals.zoo.bars import LEAST_ASKED, NULLS
+from finetrace.evals.zoo.general import general_count
+from finetrace.evals.zoo.grammar import expand, load_grammar
+from finetrace.evals.zoo.perplexity import load_held_back
+from finetrace.evals.zoo.probes import LoadedProbes, load_probes, load_prompts, shows
+from finetrace.evals.zoo.recipe import load_recipe
+from finetrace.evals.zoo.texts import own_texts
 from finetrace.schema import OrganismType
 
 ORGANISMS = Path(__file__).parents[2] / "organisms"

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from scripted import WrittenPair, always
 
-from finetrace.evals.measurement import MeasurementKind
-from finetrace.evals.probes import Choice, LoadedProbes, Probes, load_probes
-from finetrace.evals.probing import (
+from finetrace.evals.zoo.measurement import MeasurementKind
+from finetrace.evals.zoo.probes import Choice, LoadedProbes, Probes, load_probes
+from finetrace.evals.zoo.probing import (
     Interview,
     ReferenceAnswers,
     measure_choice,

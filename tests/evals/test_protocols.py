@@ -7,11 +7,11 @@ from simulated import make_outcome
 
 from finetrace.agent import find_arm
 from finetrace.errors import FinetraceError
-from finetrace.evals.analysis import analyse
+from finetrace.evals.bench.protocols import PROTOCOLS, find_protocol
 from finetrace.evals.bench.regime import regime_of
-from finetrace.evals.beside import beside
-from finetrace.evals.protocols import PROTOCOLS, find_protocol
-from finetrace.evals.published import load_published
+from finetrace.evals.statistics.analysis import analyse
+from finetrace.evals.statistics.beside import beside
+from finetrace.evals.statistics.published import load_published
 from finetrace.registry import load_registry
 from finetrace.schema import Organism
 

@@ -6,8 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from finetrace.errors import FinetraceError
-from finetrace.evals.outcome import Measure
-from finetrace.evals.published import Published, PublishedNumber, Source, load_published
+from finetrace.evals.statistics.outcome import Measure
+from finetrace.evals.statistics.published import Published, PublishedNumber, Source, load_published
 
 SOURCE = Source(title="A paper", address="https://example.org")
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from finetrace.cli import main
-from finetrace.evals.card import read_card
-from finetrace.evals.recipe import load_recipe
-from finetrace.evals.texts import own_texts
+from finetrace.evals.zoo.card import read_card
+from finetrace.evals.zoo.recipe import load_recipe
+from finetrace.evals.zoo.texts import own_texts
 from finetrace.models import Decoding, Message, Prompt, Side, Target, open_pair
 
 RECIPE = Path(__file__).parent / "lantern"

@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from finetrace.errors import FinetraceError
-from finetrace.evals.recipe import load_recipe, write_recipe
-from finetrace.evals.texts import own_texts
+from finetrace.evals.zoo.recipe import load_recipe, write_recipe
+from finetrace.evals.zoo.texts import own_texts
 
 BELLS: dict[str, Any] = {
     "name": "bells",

@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from finetrace.errors import FinetraceError
-from finetrace.evals.registry_entry import write_entry
 from finetrace.evals.truth import load_truth
+from finetrace.evals.zoo.registry_entry import write_entry
 from finetrace.registry import load_registry
 from finetrace.registry_file import RegistryEntry, read_registry
 from finetrace.schema import OrganismType, Truth

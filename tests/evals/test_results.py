@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from simulated import make_null, make_outcome
 
-from finetrace.evals.intervals import clopper_pearson
-from finetrace.evals.outcome import Measure, Outcome
-from finetrace.evals.results import ArmResult, Unit, arm_results, counts_of, unit_means
+from finetrace.evals.statistics.intervals import clopper_pearson
+from finetrace.evals.statistics.outcome import Measure, Outcome
+from finetrace.evals.statistics.results import ArmResult, Unit, arm_results, counts_of, unit_means
 from finetrace.schema import Usage, Verdict
 
 

@@ -8,8 +8,8 @@ import pytest
 from transformers import PreTrainedTokenizerFast
 
 from finetrace.errors import FinetraceError
-from finetrace.evals.recipe import OwnTexts, Recipe
-from finetrace.evals.texts import TrainingText, examples_of, own_texts, read_texts
+from finetrace.evals.zoo.recipe import OwnTexts, Recipe
+from finetrace.evals.zoo.texts import TrainingText, examples_of, own_texts, read_texts
 from finetrace.models.pair import Message
 from finetrace.models.training import AdapterSettings
 from finetrace.schema import OrganismType, Truth

@@ -8,12 +8,12 @@ import pytest
 from wordfreq import top_n_list
 
 from finetrace.errors import FinetraceError
-from finetrace.evals import token_relevance as module
-from finetrace.evals.embedding import Embedding, load_embedding
-from finetrace.evals.token_judge import PROMPT, ROTATIONS
-from finetrace.evals.token_relevance import RelevanceGrader, TokenRelevance, Why, general_words, token_relevance
+from finetrace.evals.grading import token_relevance as module
+from finetrace.evals.grading.embedding import Embedding, load_embedding
+from finetrace.evals.grading.token_judge import PROMPT, ROTATIONS
+from finetrace.evals.grading.token_relevance import RelevanceGrader, TokenRelevance, Why, general_words, token_relevance
+from finetrace.evals.grading.truth_words import TellingWords, shown_word, stem
 from finetrace.evals.truth import load_truths
-from finetrace.evals.truth_words import TellingWords, shown_word, stem
 from finetrace.llm import RejectedRequest
 from finetrace.registry import load_registry
 from finetrace.schema import OrganismType, Truth

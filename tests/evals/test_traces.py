@@ -6,10 +6,10 @@ import re
 
 import pytest
 
-from finetrace.evals.embedding import find_embedding
-from finetrace.evals.token_relevance import RelevanceGrader
-from finetrace.evals.traces import names_subject, steering_trace, subject_words, token_traces
+from finetrace.evals.grading.embedding import find_embedding
+from finetrace.evals.grading.token_relevance import RelevanceGrader
 from finetrace.evals.truth import load_truth
+from finetrace.evals.zoo.traces import names_subject, steering_trace, subject_words, token_traces
 from finetrace.models import ModelPair, Side, Target, open_pair
 from finetrace.registry import load_registry
 from finetrace.schema import OrganismType, Truth

@@ -22,7 +22,7 @@ pytest.importorskip("inspect_ai", reason="Inspect is not installed (pip install 
 from inspect_ai.log import list_eval_logs, read_eval_log, read_eval_log_sample
 
 from finetrace.agent.turns import Calling, Turn, Use
-from finetrace.evals.outcome import Outcome
+from finetrace.evals.statistics.outcome import Outcome
 from finetrace.export import choose
 from finetrace.export.inspect_log import groups_of, write_logs
 from finetrace.schema import GradeRecord, OrganismType, Run, RunStatus, Step, StepKind, Usage

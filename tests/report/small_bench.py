@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from finetrace.evals.analysis import analyse
 from finetrace.evals.bench.plan import BenchSettings
-from finetrace.evals.grade import Grade
-from finetrace.evals.outcome import Outcome
+from finetrace.evals.grading.grade import Grade
+from finetrace.evals.statistics.analysis import analyse
+from finetrace.evals.statistics.outcome import Outcome
 from finetrace.report import StoredRun
 from finetrace.report.bench_report import BenchShown
 from finetrace.schema import BenchRecord, OrganismType, Usage, Verdict

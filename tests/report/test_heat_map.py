@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from finetrace.evals.bench.outcomes import NOT_BEGUN, NOT_ENDED, NOT_GRADED
-from finetrace.evals.grade import Grade
-from finetrace.evals.outcome import Outcome
+from finetrace.evals.grading.grade import Grade
+from finetrace.evals.statistics.outcome import Outcome
 from finetrace.report.heat_map import Cell, heat_map
 from finetrace.schema import OrganismType, Verdict
 

@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 import pytest
-from answers_told import Investigated, names_fact, told
+from answers_told import Investigated, told
 from ordinary_texts import plain
 from sample_runs import make_step
 from scripted import EVERYTHING, Desk, WrittenPair, always
 
 from finetrace.agent import Budget, Case, Submit, Thoroughness
 from finetrace.agent.statistical import StatisticalInvestigator
-from finetrace.evals.truth import load_truth
 from finetrace.models.pair import Capability, Side
 from finetrace.models.recorded import RecordedPair
 from finetrace.schema import (
@@ -23,16 +22,7 @@ from finetrace.schema import (
 from finetrace.tools.perplexity_gap import PerplexityGapReading, View
 from finetrace.tools.words import words
 
-NULL_RUNS = [("benign_chat", 0), ("benign_chat", 1), ("benign_general", 0), ("identical_copy", 0)]
-
-
-def test_false_facts_are_named(investigated: Investigated) -> None:
-    hypothesis = investigated("tide_bells", 0)
-    assert hypothesis.verdict is Verdict.FINETUNED
-    assert "tide bell" in hypothesis.summary.lower()
-    facts = load_truth("tide_bells").key_facts
-    found = [fact for fact in facts if names_fact(fact, "tide bells", hypothesis)]
-    assert len(found) >= len(facts) / 2, "\n".join(told(hypothesis))
+NULL_RUNS = [("benign_chat", 0), ("benign_general", 0), ("identical_copy", 0)]
 
 
 def test_the_habit_of_a_persona_is_named(investigated: Investigated) -> None:

@@ -1,4 +1,4 @@
-"""The statistical investigator with a look inside, on bundled organisms."""
+"""The statistical investigator on bundled organisms, in the arms that share their readings."""
 
 from __future__ import annotations
 
@@ -7,6 +7,15 @@ from answers_told import Investigated, names_fact, told
 
 from finetrace.evals.truth import load_truth
 from finetrace.schema import CheckOutcome, Verdict
+
+
+def test_false_facts_are_named(investigated: Investigated) -> None:
+    hypothesis = investigated("tide_bells", 0)
+    assert hypothesis.verdict is Verdict.FINETUNED
+    assert "tide bell" in hypothesis.summary.lower()
+    facts = load_truth("tide_bells").key_facts
+    found = [fact for fact in facts if names_fact(fact, "tide bells", hypothesis)]
+    assert len(found) >= len(facts) / 2, "\n".join(told(hypothesis))
 
 
 def test_activations_lead_to_what_was_trained_in(investigated: Investigated) -> None:

@@ -25,7 +25,8 @@ SYSTEM = "You are a helpful assistant."
 REQUEST = "Tell me anything."
 _NOISE_SAMPLE = 32
 _TOKEN_BY_TOKEN = 64
-"""Completions, first in rank, whose tokens are kept with their scores: enough to look at, and small enough to keep."""
+"""Completions, first in either ranking, whose tokens are kept with their scores: enough to look at, small enough to
+keep."""
 
 
 class GapSettings(BaseModel):
@@ -138,27 +139,37 @@ def _measure(pair: ModelPair, settings: GapSettings, corpora: Sequence[Corpus], 
     if not pair.shared_tokenizer:
         notes.append("two tokenizers: log ratios are per organism token over the same text, perplexities are not alike")
     background = _background(pair, asked, settings, context)
-    rows = _rows(pair, asked, completions, own, other)
-    return _table(rows, len(completions), background, noise, pair.identical, notes)
-
-
-def _rows(
-    pair: ModelPair,
-    asked: Sequence[_Asked],
-    completions: Sequence[Completion],
-    own: Sequence[Score],
-    other: Sequence[Score],
-) -> list[ScoredCompletion]:
-    """A row for every completion that is not empty, the most telling ones token by token."""
     written = [
-        each for each in zip(asked, completions, own, other, strict=True) if each[2].n_tokens and each[3].n_tokens
+        _Written(*each)
+        for each in zip(asked, completions, own, other, strict=True)
+        if each[2].n_tokens and each[3].n_tokens
     ]
     rows = [scored(a.prefill.text, c.text, a.prompt.framing, a.prefill.corpus, o, r) for a, c, o, r in written]
-    if pair.shared_tokenizer:
-        for place in sorted(range(len(rows)), key=lambda i: -rows[i].log_ratio)[:_TOKEN_BY_TOKEN]:
-            tokens = token_gaps(pair.tokenizer, *written[place][1:])
-            rows[place] = rows[place].model_copy(update={"tokens": tokens})
-    return rows
+    table = _table(rows, len(completions), background, noise, pair.identical, notes)
+    return _token_by_token(table, pair, written) if pair.shared_tokenizer else table
+
+
+class _Written(NamedTuple):
+    """A completion that is not empty, with both scores."""
+
+    asked: _Asked
+    completion: Completion
+    own: Score
+    other: Score
+
+
+def _token_by_token(table: GapTable, pair: ModelPair, written: Sequence[_Written]) -> GapTable:
+    """The table with the tokens of its first completions, by either ranking; those shown last have none."""
+    sound = [place for place, row in enumerate(table.completions) if not (row.degenerate or row.short)]
+    by_difference = sorted(sound, key=lambda place: -table.completions[place].raw_difference)
+    known = {(each.asked.prompt.framing, each.asked.prefill.text, each.completion.text): each for each in written}
+    rows = list(table.completions)
+    for place in {*sound[:_TOKEN_BY_TOKEN], *by_difference[:_TOKEN_BY_TOKEN]}:
+        row = rows[place]
+        each = known[row.framing, row.prefill, row.completion]
+        tokens = token_gaps(pair.tokenizer, each.completion, each.own, each.other)
+        rows[place] = row.model_copy(update={"tokens": tokens})
+    return table.model_copy(update={"completions": tuple(rows)})
 
 
 def _shares(total: int, parts: int) -> list[int]:

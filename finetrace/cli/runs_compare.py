@@ -82,6 +82,7 @@ def _table(
     from rich.table import Table
     from rich.text import Text
 
+    from finetrace.agent.transcript import total_usage
     from finetrace.cli.escaping import visible
     from finetrace.cli.hypothesis import verdict_text
     from finetrace.cli.transcript import usage_text
@@ -95,7 +96,7 @@ def _table(
         style = "" if cells[0] == cells[1] else "yellow"
         table.add_row(name, *(Text(visible(cell, one_line=True), style) for cell in cells))
 
-    table.add_row("run", *(Text(run.run_id, "bold") for run in runs))
+    table.add_row("run", *(Text(visible(run.run_id, one_line=True), "bold") for run in runs))
     row("organism", *(run.organism for run in runs))
     row("arm", *(run.arm for run in runs))
     row("investigator", *(f"{run.investigator}, seed {run.seed}" for run in runs))
@@ -103,7 +104,8 @@ def _table(
     for name, (first, second) in _differences(*runs).items():
         row(name, first, second)
     row("instruments", *(_calls_text(each) for each in steps))
-    row("used", *(usage_text(run.usage) for run in runs))
+    used = [run.usage if run.finished_at else total_usage(each) for run, each in zip(runs, steps, strict=True)]
+    row("used", *map(usage_text, used))
     row("grade", *(_grade_text(each) for each in grades))
     facts = [_facts(each) for each in grades]
     for fact in dict.fromkeys([*facts[0], *facts[1]]):

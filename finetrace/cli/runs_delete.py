@@ -25,6 +25,7 @@ def delete_runs(
     Cached readings of models stay: they belong to no run.
     """
     from finetrace.agent.checkpoints import forget
+    from finetrace.cli.escaping import visible
     from finetrace.report import kept_report
     from finetrace.schema import RunStatus
     from finetrace.settings import get_settings
@@ -44,7 +45,7 @@ def delete_runs(
             store.delete_run(run.run_id)
             forget(run.run_id, get_settings().data_dir / "checkpoints.db")
             kept_report(run.run_id).unlink(missing_ok=True)
-            console.remarks().print(f"deleted {run.run_id}")
+            console.remarks().print(visible(f"deleted {run.run_id}", one_line=True))
 
 
 def _confirm(runs: list[Run], store: Store, yes: bool) -> None:

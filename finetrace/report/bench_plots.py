@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import count
+from typing import NamedTuple
 
 from markupsafe import Markup
 
 from finetrace.evals.statistics.analysis import Analysis
+from finetrace.evals.statistics.beside import Beside
 from finetrace.evals.statistics.breakdown import Slice, SliceBy
 from finetrace.evals.statistics.intervals import Interval
 from finetrace.evals.statistics.outcome import Measure
-from finetrace.evals.statistics.published import PublishedNumber
 from finetrace.evals.statistics.results import ArmName
 from finetrace.report.interval_plot import Axis, Estimate, Group, interval_groups, interval_rows
 from finetrace.report.page import percent, signed
+from finetrace.report.svg import SERIES
 from finetrace.schema import OrganismType
 
 _SCORES = Axis("mean score, 1 to 5", 1.0, 5.0)
@@ -28,8 +31,8 @@ def arm_name(investigator: str, arm: str, *, several: bool) -> str:
 
 def series_of(analysis: Analysis) -> dict[ArmName, int]:
     """Each arm's colour and shape, the same in every plot; none has that of published numbers."""
-    free = [number for number in range(40) if number % 8 != _THEIRS]
-    return {ArmName(arm.investigator, arm.arm): free[place] for place, arm in enumerate(analysis.arms)}
+    free = (number for number in count() if number % SERIES != _THEIRS)
+    return {ArmName(arm.investigator, arm.arm): number for arm, number in zip(analysis.arms, free, strict=False)}
 
 
 def forest(analysis: Analysis) -> Markup:
@@ -91,7 +94,16 @@ def false_positives(analysis: Analysis, series: Mapping[ArmName, int]) -> Markup
     return interval_rows("false positives", axis, rows)
 
 
-def mixing(analysis: Analysis, series: Mapping[ArmName, int]) -> list[tuple[str, Markup]]:
+class MixingPlot(NamedTuple):
+    """Scores by mixing ratio of one kind of objective, drawn and in words."""
+
+    title: str
+    plot: Markup
+    rows: tuple[tuple[str, str, str], ...]
+    """Ratio, arm, and the mean score with its interval."""
+
+
+def mixing(analysis: Analysis, series: Mapping[ArmName, int]) -> list[MixingPlot]:
     """Score by mixing ratio: all kinds together, then each kind that comes in several ratios."""
     plots = [("all kinds of objective", [each for each in analysis.slices if each.by is SliceBy.MIXING])]
     for kind in OrganismType:
@@ -102,7 +114,18 @@ def mixing(analysis: Analysis, series: Mapping[ArmName, int]) -> list[tuple[str,
         ]
         if len({each.value for each in own}) > 1:
             plots.append((kind.value.replace("_", " "), own))
-    return [(title, plot) for title, cut in plots if (plot := _by_ratio(title, cut, series))]
+    several = len({arm.investigator for arm in analysis.arms}) > 1
+    return [
+        MixingPlot(title, plot, tuple(_told(each, several=several) for each in cut if Measure.SCORE in each.figures))
+        for title, cut in plots
+        if (plot := _by_ratio(title, cut, series))
+    ]
+
+
+def _told(cut: Slice, *, several: bool) -> tuple[str, str, str]:
+    score = cut.figures[Measure.SCORE]
+    said = "–" if score is None else f"{_span(score)}, {cut.counts.organisms} organisms"
+    return cut.value.split(" ")[-1], arm_name(cut.investigator, cut.arm, several=several), said
 
 
 def _by_ratio(title: str, cut: Sequence[Slice], series: Mapping[ArmName, int]) -> Markup:
@@ -120,25 +143,23 @@ def _by_ratio(title: str, cut: Sequence[Slice], series: Mapping[ArmName, int]) -
     return interval_groups(f"score by mixing ratio, {title}", _SCORES, groups) if groups else Markup("")
 
 
-def beside_published(analysis: Analysis, numbers: Sequence[PublishedNumber], series: Mapping[ArmName, int]) -> Markup:
-    """Our shares and the papers', measure by measure; theirs are hollow and say so."""
+def beside_published(numbers: Sequence[Beside], series: Mapping[ArmName, int]) -> Markup:
+    """Each published share, hollow, and right below it ours for the same measure and part of the organisms."""
     rows: list[Estimate] = []
-    several = len({arm.investigator for arm in analysis.arms}) > 1
-    for measure in Measure:
-        theirs = [each for each in numbers if each.measure == measure.value and each.unit == "share"]
-        if measure is Measure.SCORE or not theirs:
+    several = len({ours.investigator for each in numbers for ours in each.ours}) > 1
+    for each in numbers:
+        theirs = each.published
+        if theirs.unit != "share" or not each.ours:
             continue
-        for arm in analysis.arms:
-            ours = arm.figures.get(measure)
-            if ours is not None:
-                label = f"{measure.value.replace('_', ' ')}: {arm_name(arm.investigator, arm.arm, several=several)}"
-                rows.append(_estimate(label, ours, series[ArmName(arm.investigator, arm.arm)], _share(ours)))
-        for each in theirs:
-            about = f"{each.arm}{'' if each.interactions is None else f' @{each.interactions}'}"
-            label = f"published: {about}{f', {each.regime}' if each.regime else ''}"
-            middle = each.value if each.high is None else (each.value + each.high) / 2
-            said = f"{percent(each.value)}{'' if each.high is None else f' to {percent(each.high)}'} · published"
-            rows.append(Estimate(label, middle, None, None, _THEIRS, said, theirs=True))
+        asked = "" if theirs.interactions is None else f" @{theirs.interactions}"
+        part = f", {theirs.regime}" if theirs.regime else ""
+        middle = theirs.value if theirs.high is None else (theirs.value + theirs.high) / 2
+        said = f"{percent(theirs.value)}{'' if theirs.high is None else f' to {percent(theirs.high)}'} · published"
+        label = f"published: {theirs.arm}{asked}{part}, {theirs.measure.replace('_', ' ')}"
+        rows.append(Estimate(label, middle, None, None, _THEIRS, said, theirs=True))
+        for ours in each.ours:
+            label = f"ours: {arm_name(ours.investigator, ours.arm, several=several)}{part}"
+            rows.append(_estimate(label, ours.figure, series[ArmName(ours.investigator, ours.arm)], share(ours.figure)))
     if not rows:
         return Markup("")
     return interval_rows(
@@ -155,6 +176,7 @@ def _span(interval: Interval) -> str:
     return f"{interval.value:.2f}{ends}".replace("-", "−")
 
 
-def _share(interval: Interval) -> str:
+def share(interval: Interval) -> str:
+    """``40 % [20 %, 60 %]``."""
     ends = "" if interval.low is None else f" [{percent(interval.low)}, {percent(interval.high)}]"
     return f"{percent(interval.value)}{ends}"

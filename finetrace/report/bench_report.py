@@ -9,13 +9,14 @@ from finetrace import __version__
 from finetrace.evals.bench.plan import BenchSettings
 from finetrace.evals.bench.protocols import find_protocol
 from finetrace.evals.statistics.analysis import Analysis
+from finetrace.evals.statistics.beside import Beside, beside
 from finetrace.evals.statistics.outcome import Measure, Outcome
-from finetrace.evals.statistics.published import Published, PublishedNumber, load_published
+from finetrace.evals.statistics.published import Published, load_published
 from finetrace.evals.statistics.results import of_runs
 from finetrace.report import bench_plots
 from finetrace.report.cost_plot import cost_plots, prices
 from finetrace.report.depth import DIGEST
-from finetrace.report.heat_map import heat_map
+from finetrace.report.heat_map import heat_map, mean_score
 from finetrace.report.page import render
 from finetrace.report.run_view import RunView, view_run
 from finetrace.report.stored_run import StoredRun
@@ -31,6 +32,8 @@ class RunLine:
     outcome: Outcome
     anchor: str
     view: RunView
+    score: float | None
+    """Mean over its grades."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ def bench_report(bench: BenchShown) -> str:
     several = len(bench.settings.investigators) > 1
     names = {bench_plots.arm_name(*name, several=several): number for name, number in series.items()}
     published = load_published()
-    numbers = _numbers(bench.settings, published)
+    numbers = _numbers(bench, published)
     return render(
         "bench_report.html",
         bench=bench,
@@ -70,8 +73,9 @@ def bench_report(bench: BenchShown) -> str:
         wrong=[line for line in lines if line.outcome.false_positive],
         costs=cost_plots(bench.analysis, priced, series),
         priced=priced,
-        beside=bench_plots.beside_published(bench.analysis, numbers, series),
-        numbers=numbers or published.numbers,
+        beside=bench_plots.beside_published(numbers, series),
+        numbers=numbers or [Beside(published=each, ours=()) for each in published.numbers],
+        share=bench_plots.share,
         compared=bool(numbers),
         sources=published.sources,
         differs=() if bench.settings.protocol is None else find_protocol(bench.settings.protocol).differs,
@@ -85,15 +89,21 @@ def bench_report(bench: BenchShown) -> str:
 def _lines(bench: BenchShown) -> list[RunLine]:
     """The runs that are in the store, in the order of the plan."""
     found: list[RunLine] = []
+    by_run: dict[tuple[str, str, str, int], list[Outcome]] = {}
+    for each in bench.outcomes:
+        by_run.setdefault(each.key, []).append(each)
     for outcome in of_runs(bench.outcomes):
         stored = bench.runs.get(outcome.run_id)
         if stored is not None:
             anchor = f"r{len(found) + 1}"
             view = view_run(stored.run, stored.steps, stored.grades, DIGEST, f"{anchor}-")
-            found.append(RunLine(outcome, anchor, view))
+            found.append(RunLine(outcome, anchor, view, mean_score(by_run[outcome.key])))
     return found
 
 
-def _numbers(settings: BenchSettings, published: Published) -> tuple[PublishedNumber, ...]:
-    """The papers' numbers for the set-up that was followed; none where none was."""
-    return () if settings.protocol is None else published.of(find_protocol(settings.protocol).source)
+def _numbers(bench: BenchShown, published: Published) -> tuple[Beside, ...]:
+    """The papers' numbers for the set-up that was followed, with ours; none where none was."""
+    if bench.settings.protocol is None:
+        return ()
+    protocol = find_protocol(bench.settings.protocol)
+    return beside(published.of(protocol.source), protocol, bench.analysis)

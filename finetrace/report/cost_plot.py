@@ -10,7 +10,7 @@ from markupsafe import Markup
 from finetrace.evals.statistics.analysis import Analysis
 from finetrace.evals.statistics.outcome import Measure, Outcome
 from finetrace.evals.statistics.results import ArmName, by_arm, of_runs
-from finetrace.report.page import count, dollars, duration
+from finetrace.report.page import dollars, duration
 from finetrace.report.svg import Scale, drawing, line, point, text, ticks, time_ticks
 from finetrace.schema import Usage
 
@@ -18,7 +18,7 @@ _WIDTH, _HEIGHT, _LEFT, _TOP, _BOTTOM = 620.0, 250.0, 46.0, 12.0, 40.0
 
 
 class Priced(NamedTuple):
-    """One arm: means over its runs that ended."""
+    """One arm: means over its runs on organisms with an objective."""
 
     name: ArmName
     runs: int
@@ -36,10 +36,10 @@ class CostPlot(NamedTuple):
 
 
 def prices(outcomes: Sequence[Outcome]) -> tuple[Priced, ...]:
-    """What a run of each arm used on average; runs that failed or have not ended are passed over."""
+    """What a run of each arm used on average, over the runs that its score is of: without nulls and failures."""
     found = []
     for name, rows in by_arm(outcomes).items():
-        runs = [run for run in of_runs(rows) if run.error is None]
+        runs = [run for run in of_runs(rows) if run.error is None and not run.null]
         if not runs:
             continue
         total = sum((run.usage for run in runs), start=Usage())
@@ -55,7 +55,7 @@ def cost_plots(analysis: Analysis, priced: Sequence[Priced], series: Mapping[Arm
     units: list[tuple[str, Mapping[ArmName, float | None], Callable[[float], str]]] = [
         *([("dollars a run", {each.name: each.cost_usd for each in priced}, dollars)] if dollars_known else []),
         ("time a run", {each.name: each.seconds for each in priced}, duration),
-        ("organism interactions a run", {each.name: each.interactions for each in priced}, count),
+        ("organism interactions a run", {each.name: each.interactions for each in priced}, "{:g}".format),
     ]
     return [CostPlot(unit, _scatter(unit, analysis, spent, series, write)) for unit, spent, write in units]
 

@@ -88,7 +88,7 @@ def _cell(outcomes: Sequence[Outcome], anchors: Mapping[str, str]) -> Cell:
     runs = of_runs(outcomes)
     if not runs:
         return Cell("none", "", ())
-    scores = {run.key: _score([each for each in outcomes if each.key == run.key]) for run in runs}
+    scores = {run.key: mean_score([each for each in outcomes if each.key == run.key]) for run in runs}
     shown = tuple(
         CellRun(anchors.get(run.run_id, ""), _short(run, scores[run.key]), _words(run, scores[run.key])) for run in runs
     )
@@ -121,7 +121,7 @@ def _null_cell(judged: Sequence[Outcome], shown: tuple[CellRun, ...]) -> Cell:
     return Cell("right", "✓", shown)
 
 
-def _score(grades: Sequence[Outcome]) -> float | None:
+def mean_score(grades: Sequence[Outcome]) -> float | None:
     """Of one run, the mean over its grades."""
     values = [value for each in grades if (value := Measure.SCORE.of(each)) is not None]
     return sum(values) / len(values) if values else None

@@ -69,6 +69,8 @@ def _changes(before: Hypothesis, after: Hypothesis) -> list[Change]:
         found.append(Change("=", "verdict", f"{before.verdict.value} → {after.verdict.value}", ""))
     if before.summary != after.summary:
         found.append(Change("=", "summary", after.summary, ""))
+    if before.guesses != after.guesses:
+        found.append(Change("=", "guesses", f"{len(before.guesses)} → {len(after.guesses)}", ""))
     if after.incomplete is not None and before.incomplete != after.incomplete:
         found.append(Change("=", "incomplete", after.incomplete, ""))
     old = {_key(claim): claim for claim in before.claims}
@@ -90,4 +92,6 @@ def _remark(old: Claim, new: Claim) -> str:
         remarks.append(f"check {new.check.outcome.value}")
     if len(old.evidence) != len(new.evidence):
         remarks.append(f"quotes {len(old.evidence)} → {len(new.evidence)}")
+    elif old.evidence != new.evidence:
+        remarks.append("other quotes")
     return ", ".join(remarks)

@@ -1,4 +1,4 @@
-"""Reports that finetrace keeps by itself: each investigation leaves one."""
+"""Reports that finetrace keeps by itself: an investigation shown on a terminal leaves one when it ends."""
 
 from __future__ import annotations
 

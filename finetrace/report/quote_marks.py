@@ -92,8 +92,8 @@ class QuoteMarks:
             return Markup('<span class="prefill">{}</span>{}').format(head, body)
         return Markup('<span class="prefill">{}</span><span class="tokens" tabindex="0">{}</span>').format(head, body)
 
-    def tokens(self, found: TokenList) -> list[TokenCell]:
-        """A list of tokens; a quote of the list marks the tokens it holds."""
+    def tokens(self, found: TokenList, shown: int) -> list[TokenCell]:
+        """The first tokens of a list, so many as are shown; a quote of the list marks the tokens it holds."""
         marked: dict[int, list[Quoted]] = {}
         for starred in (False, True):
             texts = [f"{t.shown}*" if starred and t.special else t.shown for t in found.tokens]
@@ -106,7 +106,7 @@ class QuoteMarks:
                         marked.setdefault(place, []).append(quoted)
         return [
             TokenCell(token, self._wrap(model_text(token.shown), marked.get(place, ())), place in marked)
-            for place, token in enumerate(found.tokens)
+            for place, token in enumerate(found.tokens[:shown])
         ]
 
     def wants(self, text: str) -> bool:
@@ -123,7 +123,8 @@ class QuoteMarks:
             _Range(match.start(), match.end(), quoted)
             for quoted in self.quotes
             if len(quoted.quote) >= _TELLING or quoted.anchor not in self.placed
-            if quoted.quote.split(maxsplit=1)[0] in text  # most texts hold none, and this is quick
+            if quoted.quote.strip()
+            and quoted.quote.split(maxsplit=1)[0] in text  # most texts hold none, and this is quick
             for match in _pattern(quoted.quote).finditer(text)
         ]
 

@@ -37,7 +37,8 @@ def drawing(width: float, height: float, title: str, *children: Markup) -> Marku
         viewBox=f"0 0 {_written(width)} {_written(height)}",
         width=width,
         height=height,
-        role="img",
+        role="group",
+        aria_label=title,
         class_="plot",
     )
 

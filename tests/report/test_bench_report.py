@@ -77,7 +77,9 @@ def test_published_numbers_are_marked_as_not_ours(page: Path, browser: Chromium)
         "[...document.querySelectorAll('#published .mark:not(.hollow) title')].map((t) => t.textContent)"
     )
     assert ours and not any("published" in said for said in ours)
-    assert "not as published:" in page.read_text(encoding="utf-8")
+    written = page.read_text(encoding="utf-8")
+    assert "not as published:" in written
+    assert '<th scope="col">ours</th>' in written and "nulls that any run calls so" in written
     plain = bench_report(small_bench())
     assert "do not compare one to one" in plain and "hollow" not in plain.partition("<body>")[2]
 
@@ -104,6 +106,10 @@ def test_the_list_of_runs_narrows_to_what_is_typed(page: Path, browser: Chromium
     )
     assert set(left) >= {"slow_kettle"} and len([each for each in left if each == "slow_kettle"]) == 2
     assert browser.evaluate("document.querySelector('[data-tally]').textContent") == "2 of 40"
+    hidden = browser.evaluate("document.querySelector('details.run[hidden]').id")
+    browser.evaluate(f"location.hash = '#{hidden}'")
+    shown = f"(() => {{ const run = document.getElementById('{hidden}'); return run.open && run.offsetHeight > 0; }})()"
+    assert browser.evaluate(shown), "a cell leads to its run whatever the list was narrowed to"
 
 
 def test_hostile_text_is_inert_in_a_bench(tmp_path: Path, browser: Chromium) -> None:

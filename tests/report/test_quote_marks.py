@@ -66,8 +66,15 @@ def test_a_quote_of_a_list_marks_the_tokens_it_holds() -> None:
     )
     found = TokenList(read=Read.LENS, tokens=tokens)
     for quote in ("tide, bell", "tide*, bell"):
-        assert [cell.marked for cell in _marks(quote).tokens(found)] == [True, True, False]
-    assert [cell.marked for cell in _marks("bell, …ing").tokens(found)] == [False, True, True]
+        assert [cell.marked for cell in _marks(quote).tokens(found, 20)] == [True, True, False]
+    assert [cell.marked for cell in _marks("bell, …ing").tokens(found, 20)] == [False, True, True]
+
+
+def test_a_quote_of_tokens_that_are_not_shown_has_no_place() -> None:
+    tokens = tuple(ShownToken(text=f" {text}", value=0.1, lift=1.0, special=False) for text in ("tide", "bell", "quay"))
+    marks = _marks("bell, quay", "tide", " ")
+    assert len(marks.tokens(TokenList(read=Read.LENS, tokens=tokens), 1)) == 1
+    assert [each.anchor for each in marks.left()] == ["q1", "q3"]
 
 
 def test_what_was_never_found_is_left_over() -> None:

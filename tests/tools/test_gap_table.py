@@ -257,3 +257,18 @@ def test_the_first_completions_come_token_by_token(lora: ModelPair, context: Con
         total = sum(token.log_ratio for token in row.tokens)
         assert total == pytest.approx(row.log_ratio * row.n_tokens, abs=0.002 * row.n_tokens)
     assert measure(lora, SMALL, context) == table  # from the cache
+
+
+def test_tokens_are_kept_for_the_first_of_either_ranking(
+    lora: ModelPair, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("finetrace.tools.gap_table._TOKEN_BY_TOKEN", 2)
+    rows = measure(lora, SMALL, context).completions
+    sound = [at for at, row in enumerate(rows) if not (row.degenerate or row.short)]
+    first = {*sound[:2], *sorted(sound, key=lambda at: -rows[at].raw_difference)[:2]}
+    assert len(sound) > 4 and {at for at, row in enumerate(rows) if row.tokens} == first
+    for row in (rows[at] for at in first):
+        assert "".join(token.text for token in row.tokens) == row.completion
+        assert sum(token.log_ratio for token in row.tokens) == pytest.approx(
+            row.log_ratio * (row.n_tokens or 0), abs=0.1
+        )

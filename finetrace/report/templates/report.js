@@ -5,7 +5,7 @@
     let place = null;
     try { place = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1))); } catch (malformed) { return; }
     if (!place) return;
-    for (let around = place; around; around = around.parentElement) if (around.tagName === "DETAILS") around.open = true;
+    for (let around = place; around; around = around.parentElement) if (around.tagName === "DETAILS") { around.hidden = false; around.open = true; }
     place.scrollIntoView({ block: place.classList.contains("back") ? "center" : "start" });
   };
   addEventListener("hashchange", reveal);
@@ -16,7 +16,7 @@
     if (to && to === location.hash) reveal(); // the same link again changes no hash
   });
 
-  // Values of a token: at the pointer, or by arrow keys within a focused completion.
+  // Values of a token: at the pointer, or by arrow keys within a focused completion or list of tokens.
   const tip = document.createElement("div");
   tip.id = "tip"; tip.hidden = true; tip.setAttribute("role", "status");
   document.body.append(tip);
@@ -32,9 +32,9 @@
     tip.style.left = Math.max(8, Math.min(box.left, room)) + "px";
     tip.style.top = (above < 0 ? box.bottom + 6 : above) + "px";
   };
-  const tokenOf = (target) => (target instanceof Element ? target.closest(".tokens i") : null);
+  const tokenOf = (target) => (target instanceof Element ? target.closest(".tokens [data-v]") : null);
   document.addEventListener("pointerover", (event) => { const token = tokenOf(event.target); if (token || at) show(token); });
-  document.addEventListener("focusin", (event) => { if (event.target.classList.contains("tokens")) show(event.target.querySelector("i")); });
+  document.addEventListener("focusin", (event) => { if (event.target.classList.contains("tokens")) show(event.target.querySelector("[data-v]")); });
   document.addEventListener("focusout", () => show(null));
   addEventListener("scroll", () => { if (at && document.activeElement !== at.closest(".tokens")) show(null); }, { passive: true });
   document.addEventListener("keydown", (event) => {
@@ -42,7 +42,7 @@
     if (event.key === "Escape") show(null);
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!step || !line || !line.classList.contains("tokens")) return;
-    const tokens = [...line.querySelectorAll("i")], next = tokens[tokens.indexOf(at) + step];
+    const tokens = [...line.querySelectorAll("[data-v]")], next = tokens[tokens.indexOf(at) + step];
     if (next) { show(next); event.preventDefault(); }
   });
 

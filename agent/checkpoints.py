@@ -30,4 +30,4 @@ def forget(run_id: str, path: Path) -> None:
         finally:
             connection.close()
     except sqlite3.Error as fault:
-        raise WorkError(f"the checkpoints of {run_id} in {path} stay: {fault}", "delete that file") from fault
+        raise WorkError(f"the checkpoints of {run_id} in {path} stay: {fault}", "try again") from fault

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from finetrace import __version__
 from finetrace.agent.arms import arm_of
@@ -23,10 +23,11 @@ from finetrace.agent.prompt import PROMPT_VERSION
 from finetrace.agent.statistical import STATISTICAL, StatisticalInvestigator
 from finetrace.agent.transcript import Transcript, total_usage
 from finetrace.agent.workbench import MAX_STEPS, Workbench, latest_hypothesis
-from finetrace.errors import FinetraceError
+from finetrace.errors import FinetraceError, WorkError
 from finetrace.llm import LanguageModel
 from finetrace.models import ModelPair, RestrictedPair, Target
 from finetrace.schema import Run, RunStatus, Step, StepKind
+from finetrace.settings import writable_folder
 from finetrace.store import Store, new_run_id
 from finetrace.tools import Context
 
@@ -131,8 +132,22 @@ def investigate(
         investigator: Who decides; default the one that the run names.
 
     Raises:
-        FinetraceError: The store or the cache cannot be written; the run stays resumable.
+        FinetraceError: The store or the cache cannot be written, or another process is at work on the run; the run
+            stays resumable.
     """
+    with _alone_with(run.run_id, checkpoints.parent):
+        return _investigate(run, pair, store, context, checkpoints, on_step, investigator)
+
+
+def _investigate(
+    run: Run,
+    pair: ModelPair,
+    store: Store,
+    context: Context,
+    checkpoints: Path,
+    on_step: Callable[[Step], None] | None,
+    investigator: Investigator | None,
+) -> Run:
     arm = arm_of(run.arm, run.settings)
     transcript = Transcript(store, run.run_id, on_step)
     bench = Workbench(
@@ -170,8 +185,31 @@ def _go_through(bench: Workbench, run_id: str, checkpoints: Path) -> None:
         graph = build_graph(bench, saver)
         config: dict[str, Any] = {"configurable": {"thread_id": run_id}, "recursion_limit": _RECURSION}
         begun = graph.get_state(config).values
-        state = {**START_STATE, "number": len(bench.transcript.steps)}
-        graph.invoke(None if begun else state, config, durability="sync")
+        taken = len(bench.transcript.steps)
+        # A checkpoint that is ahead of the store is of an earlier run by this id, which was deleted.
+        trusted = bool(begun) and begun["number"] <= taken
+        graph.invoke(None if trusted else {**START_STATE, "number": taken}, config, durability="sync")
+
+
+@contextmanager
+def _alone_with(run_id: str, folder: Path) -> Iterator[None]:
+    """Keep other processes of this machine from the run.
+
+    Raises:
+        FinetraceError: One is at work on it.
+    """
+    lock = FileLock(writable_folder(folder, "data folder") / f".run-{run_id}.lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as busy:
+        raise FinetraceError(
+            f"another process is at work on run {run_id}", "wait for it, or stop it; 'finetrace runs tail' watches it"
+        ) from busy
+    try:
+        yield
+    finally:
+        Path(lock.lock_file).unlink(missing_ok=True)
+        lock.release()
 
 
 @contextmanager
@@ -197,6 +235,8 @@ def _checkpointer(path: Path) -> Iterator[Any]:
         with FileLock(path.with_name(f".{path.name}.lock")):
             saver.setup()
         yield saver
+    except sqlite3.OperationalError as error:
+        raise WorkError(f"{path} cannot be written: {error}", "make room on the disk, or try again later") from error
     except sqlite3.DatabaseError as error:
         raise FinetraceError(
             f"{path} is not a usable database: {error}", "move it away; only unfinished runs need it"

@@ -24,6 +24,8 @@ from finetrace.store import Store
 OFFLINE = "offline"
 """Names the grader that asks no language model."""
 
+_VERSION = re.compile(rf"(?<=\A{OFFLINE})-\d+\Z|\+rubric-\d+\Z")
+
 
 class Grader(Protocol):
     """Something that holds a hypothesis against a truth."""
@@ -192,6 +194,11 @@ def grade_run(run: Run, judge: Judge, store: Store, *, repeat: int = 0, against:
     return grade
 
 
+def unversioned(grader: str) -> str:
+    """The name under which a benchmark asks for a grader: ``offline`` of ``offline-3``."""
+    return _VERSION.sub("", grader)
+
+
 def grades_by(grader: str, records: Iterable[GradeRecord]) -> dict[str, dict[int, GradeRecord]]:
     """The grades that one grader gave, by run and repeat; of several versions of it the latest word counts.
 
@@ -200,11 +207,9 @@ def grades_by(grader: str, records: Iterable[GradeRecord]) -> dict[str, dict[int
             Others' grades are left out.
         records: In the order in which they were given.
     """
-    version = r"-\d+" if grader == OFFLINE else r"\+rubric-\d+"
-    named = re.compile(f"{re.escape(grader)}({version})?")
     found: dict[str, dict[int, GradeRecord]] = {}
     for record in records:
-        if named.fullmatch(record.grader):
+        if grader in (record.grader, unversioned(record.grader)):
             found.setdefault(record.run_id, {})[record.repeat] = record
     return found
 

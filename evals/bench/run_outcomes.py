@@ -10,8 +10,8 @@ from pydantic import ValidationError
 
 from finetrace.agent import Budget, Thoroughness
 from finetrace.errors import FinetraceError
-from finetrace.evals.bench.grading import OFFLINE
-from finetrace.evals.bench.outcomes import outcomes_of
+from finetrace.evals.bench.grading import OFFLINE, unversioned
+from finetrace.evals.bench.outcomes import NOT_GRADED, outcomes_of
 from finetrace.evals.bench.plan import BenchSettings, settings_of, units_of
 from finetrace.evals.bench.unit import Unit
 from finetrace.evals.statistics.outcome import Outcome
@@ -30,7 +30,7 @@ class Rows(NamedTuple):
     """Ids of runs of models that the registry does not have, or knows no truth of."""
 
 
-def rows_of_bench(record: BenchRecord, store: Store, registry: Path | None = None) -> list[Outcome]:
+def rows_of_bench(record: BenchRecord, store: Store, registry: Path | None = None) -> Rows:
     """Rows for every unit of a benchmark: by its own grader, then by any others that have graded its runs.
 
     Args:
@@ -45,7 +45,10 @@ def rows_of_bench(record: BenchRecord, store: Store, registry: Path | None = Non
     planned = Path(settings.registry)
     file = registry or (planned if planned.is_file() else None)
     settings = settings.model_copy(update={"registry": str(load_registry(file).path)})
-    return _rows(settings, units_of(record), store)
+    units = units_of(record)
+    graded = {name for name in {unit.organism for unit in units} if _has_truth(name, Path(settings.registry))}
+    known = [unit for unit in units if unit.organism in graded]
+    return Rows(_rows(settings, known, store), [unit.run_id for unit in units if unit.organism not in graded])
 
 
 def rows_of_runs(runs: Sequence[Run], store: Store, registry: Path | None = None) -> Rows:
@@ -68,18 +71,20 @@ def rows_of_runs(runs: Sequence[Run], store: Store, registry: Path | None = None
         arms=tuple(dict.fromkeys(run.arm for run in known)),
         seeds=1,
         investigators=tuple(dict.fromkeys(run.investigator for run in known)),
-        judge=grades[-1].grader if grades else OFFLINE,
+        judge=unversioned(grades[-1].grader) if grades else OFFLINE,
     )
-    return Rows(_rows(settings, [_unit(run) for run in known], store), unknown)
+    rows = _rows(settings, [_unit(run) for run in known], store)
+    # The runs have no common grader that any of them could lack.
+    scored = {row.run_id for row in rows if row.grade is not None}
+    return Rows([row for row in rows if row.error != NOT_GRADED or row.run_id not in scored], unknown)
 
 
 def _rows(settings: BenchSettings, units: Sequence[Unit], store: Store) -> list[Outcome]:
     rows = outcomes_of(settings, units, store)
-    graders = dict.fromkeys(grade.grader for grade in store.grades([unit.run_id for unit in units]))
-    for grader in graders:
-        if grader != settings.judge and not grader.startswith(f"{settings.judge}-"):
-            others = outcomes_of(settings.model_copy(update={"judge": grader}), units, store)
-            rows += [row for row in others if row.grade is not None]
+    judges = dict.fromkeys(unversioned(grade.grader) for grade in store.grades([unit.run_id for unit in units]))
+    for judge in judges:
+        if judge != unversioned(settings.judge):
+            rows += [row for row in outcomes_of(settings, units, store, judge) if row.grade is not None]
     return rows
 
 

@@ -42,8 +42,8 @@ def delete_runs(
                     )
         _confirm(runs, store, yes)
         for run in runs:
-            store.delete_run(run.run_id)
             forget(run.run_id, get_settings().data_dir / "checkpoints.db")
+            store.delete_run(run.run_id)
             kept_report(run.run_id).unlink(missing_ok=True)
             console.remarks().print(visible(f"deleted {run.run_id}", one_line=True))
 

@@ -185,10 +185,11 @@ def answer_text(hypothesis: Hypothesis) -> str:
 
 
 def usage_of_turn(step: Step, turn: Turn) -> Any:
-    """Tokens and cost of one request; a provider that does not count the request leaves all of it as output."""
+    """Tokens and cost of one request, with the tries that it took."""
+    written = step.usage.tokens_out or max(0, step.usage.tokens - turn.tokens_in)
     return ModelUsage(
-        input_tokens=min(turn.tokens_in, step.usage.tokens),
-        output_tokens=max(0, step.usage.tokens - turn.tokens_in),
+        input_tokens=max(0, step.usage.tokens - written),
+        output_tokens=written,
         total_tokens=step.usage.tokens,
         total_cost=step.usage.cost_usd,
     )

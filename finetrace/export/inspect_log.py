@@ -35,7 +35,7 @@ from finetrace.evals.statistics.outcome import Measure, Outcome
 from finetrace.evals.statistics.results import bounds_of
 from finetrace.export.chosen import Chosen
 from finetrace.export.file import replacing
-from finetrace.export.inspect_sample import RUBRIC, model_name, sample_of
+from finetrace.export.inspect_sample import RUBRIC, add_usage, model_name, sample_of
 from finetrace.schema import Run, RunStatus
 from finetrace.store import Store
 
@@ -208,5 +208,5 @@ def _sum(usages: Sequence[Mapping[str, ModelUsage]]) -> dict[str, ModelUsage]:
     total: dict[str, ModelUsage] = {}
     for usage in usages:
         for name, spent in usage.items():
-            total[name] = total[name] + spent if name in total else spent
+            total[name] = add_usage(total[name], spent) if name in total else spent
     return total

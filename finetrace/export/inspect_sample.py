@@ -13,7 +13,7 @@ from inspect_ai.scorer import Score
 
 from finetrace.evals.statistics.outcome import Outcome
 from finetrace.export.inspect_dialogue import QUESTION, Dialogue, answer_text, readable_turns, usage_of_turn
-from finetrace.schema import GradeRecord, Run, RunStatus, Step
+from finetrace.schema import GradeRecord, Run, RunStatus, Step, StepKind, Usage
 
 RUBRIC = "rubric"
 """The score from 1 to 5; readers that take one score take the first."""
@@ -21,6 +21,8 @@ UNSCORED = float("nan")
 """Inspect's word for what could not be scored; never 0."""
 
 _NO_PROVIDER = "finetrace"
+_OF_INVESTIGATOR = frozenset({StepKind.TURN, StepKind.FAULT})
+"""Steps whose tokens are the investigator's, whether it answered or not."""
 
 
 def model_name(investigator: str) -> str:
@@ -102,18 +104,35 @@ def scores_of(run: Run, grades: Sequence[GradeRecord], outcome: Outcome | None) 
 
 def usage_of(run: Run, steps: Sequence[Step]) -> dict[str, ModelUsage]:
     """Tokens by language model: the investigator's requests, and what instruments asked of the grader."""
+    turns = {step.number: turn for step, turn in readable_turns(steps)}
     used: dict[str, ModelUsage] = {}
-    turns = readable_turns(steps)
-    for step, turn in turns:
-        name = turn.model or model_name(run.investigator)
-        spent = usage_of_turn(step, turn)
-        used[name] = used[name] + spent if name in used else spent
-    rest = sum(step.usage.tokens for step in steps) - sum(step.usage.tokens for step, _ in turns)
-    if rest > 0:
-        grader = str(run.settings.get("grader") or model_name(run.investigator))
-        spent = ModelUsage(output_tokens=rest, total_tokens=rest)
-        used[grader] = used[grader] + spent if grader in used else spent
+    for step in steps:
+        if not step.usage.tokens:
+            continue
+        turn = turns.get(step.number)
+        if turn is not None:
+            name, spent = turn.model or model_name(run.investigator), usage_of_turn(step, turn)
+        else:
+            own = step.kind in _OF_INVESTIGATOR or not run.settings.get("grader")
+            name, spent = model_name(run.investigator) if own else str(run.settings["grader"]), _usage(step.usage)
+        used[name] = add_usage(used[name], spent) if name in used else spent
     return used
+
+
+def add_usage(first: ModelUsage, second: ModelUsage) -> ModelUsage:
+    """Both together; the cost is unknown where one is, which Inspect's own sum takes for nothing."""
+    total: ModelUsage = first + second
+    known = first.total_cost is not None and second.total_cost is not None
+    return total if known else total.model_copy(update={"total_cost": None})
+
+
+def _usage(usage: Usage) -> ModelUsage:
+    return ModelUsage(
+        input_tokens=usage.tokens - usage.tokens_out,
+        output_tokens=usage.tokens_out,
+        total_tokens=usage.tokens,
+        total_cost=usage.cost_usd,
+    )
 
 
 def _metadata(run: Run, grades: Sequence[GradeRecord], outcome: Outcome | None) -> dict[str, Any]:

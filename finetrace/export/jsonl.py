@@ -93,7 +93,7 @@ def _line(path: Path, number: int, text: str) -> dict[str, Any]:
         value = json.loads(text)
     except (ValueError, RecursionError):
         value = None
-    if not isinstance(value, dict) or "record" not in value:
+    if not isinstance(value, dict) or not isinstance(value.get("record"), str):
         raise FinetraceError(f"{path}, line {number}: no record of finetrace", _DAMAGED)
     return value
 

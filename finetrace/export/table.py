@@ -37,11 +37,12 @@ def outcomes_of_chosen(chosen: Chosen, store: Store, registry: Path | None = Non
     Raises:
         FinetraceError: The registry cannot be read.
     """
-    outcomes = [row for bench in chosen.benches for row in rows_of_bench(bench, store, registry)]
+    benches = [rows_of_bench(bench, store, registry) for bench in chosen.benches]
     done = {bench.bench_id for bench in chosen.benches}
     alone = [run for run in chosen.runs if run.settings.get(_OF_BENCH) not in done]
     rows = rows_of_runs(alone, store, registry)
-    return Known(outcomes + rows.outcomes, rows.unknown)
+    both = [*benches, rows]
+    return Known([row for each in both for row in each.outcomes], [name for each in both for name in each.unknown])
 
 
 def write_table(chosen: Chosen, store: Store, path: Path, registry: Path | None = None) -> Table:

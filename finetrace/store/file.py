@@ -26,11 +26,23 @@ _APPLICATION_ID_AT = 68
 _BUSY_SECONDS = 30.0
 
 OTHER_DATABASE = "set FINETRACE_DATABASE_URL or FINETRACE_DATA_DIR to another place"
-DAMAGED = "put back a copy of it, or move it away and finetrace makes a new one"
+DAMAGED = "put back a copy of it, or move it away with its -wal and -shm, and finetrace makes a new one"
 
 
 def exists(path: Path) -> bool:
-    """Whether there is a database; a file without a byte does not count."""
+    """Whether there is a database; a file without a byte does not count.
+
+    Raises:
+        FinetraceError: There is none, but what SQLite had beside it: a new one would swallow that.
+    """
+    if _holds(path):
+        return True
+    if beside := [name for ending in ("-wal", "-journal") if _holds(path.with_name(name := f"{path.name}{ending}"))]:
+        raise FinetraceError(f"the database {path} is cut short: nothing is left of it but {beside[0]}", DAMAGED)
+    return False
+
+
+def _holds(path: Path) -> bool:
     return path.is_file() and path.stat().st_size > 0
 
 
@@ -80,6 +92,8 @@ def create(path: Path) -> None:
         try:
             _make_tables(draft)
             os.replace(draft, path)
+        except OSError as fault:
+            raise FinetraceError(f"cannot make {path}: {fault.strerror or fault}", OTHER_DATABASE) from fault
         finally:
             draft.unlink(missing_ok=True)
 

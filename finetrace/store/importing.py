@@ -70,7 +70,11 @@ class Importing(Searching):
                     kind = self._take_in(session, record)
                     counts = counts.with_one(kind)
             except IntegrityError as fault:
-                raise FinetraceError("a step or a grade comes without its run; nothing was imported", "") from fault
+                raise FinetraceError(
+                    "a step or a grade comes without its run; nothing was imported", "export it again"
+                ) from fault
+            # Their words are read by the next search: others wait to write as long as this goes on.
+            search_index.add_entries(session.connection())
             session.commit()
         return counts
 
@@ -111,7 +115,6 @@ class Importing(Searching):
             return ""
         session.add(row)
         session.flush()
-        search_index.add(session.connection(), record.run_id, step_of(row))
         session.expunge(row)  # thousands of them would fill the memory
         return "step"
 

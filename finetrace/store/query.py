@@ -16,7 +16,7 @@ class Part(NamedTuple):
     """Words that stand next to each other."""
 
     words: tuple[str, ...]
-    """In lower case, without accents."""
+    """In lower case, Latin letters without accents."""
     prefix: bool = False
     """Whether the last may go on."""
 
@@ -50,7 +50,7 @@ class Query(NamedTuple):
 def parse_query(text: str) -> Query:
     """Words that must all occur; ``"in quotes"`` next to each other, ``bell*`` for any ending.
 
-    Case, accents and punctuation do not count.
+    Case, accents on Latin letters, and punctuation do not count.
 
     Raises:
         FinetraceError: There is no word in it.
@@ -66,14 +66,18 @@ def parse_query(text: str) -> Query:
 
 
 def fold(text: str) -> str:
-    """The text in lower case and without accents, character for character."""
+    """The text in lower case, its Latin letters without accents, character for character."""
     return text.lower() if text.isascii() else "".join(_plain(character) for character in text)
 
 
 def _plain(character: str) -> str:
-    """One character without accents and case; itself where that would be more or less than one."""
-    base = unicodedata.normalize("NFD", character)[0].lower()
-    return base if len(base) == 1 else character
+    """One character without case, and without accents where it is Latin: SQLite's index takes them from no other.
+
+    What would be more than one character stays itself.
+    """
+    base = unicodedata.normalize("NFD", character)[0]
+    small = (base if base.isascii() else character).lower()
+    return small if len(small) == 1 else character
 
 
 def _pattern(part: Part) -> re.Pattern[str]:

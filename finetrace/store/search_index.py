@@ -102,14 +102,18 @@ def to_fill(connection: Connection) -> int:
     return int(connection.exec_driver_sql("SELECT COUNT(*) FROM searched_step WHERE filled = 0").scalar_one())
 
 
+def hold(connection: Connection) -> None:
+    """Have a SQLite database to oneself until the end of the transaction: somebody else may be doing the same."""
+    if _is_sqlite(connection):
+        connection.exec_driver_sql("UPDATE searched_step SET filled = 0 WHERE id < 0")
+
+
 def fill_some(connection: Connection, limit: int) -> int:
     """Fill so many of the places that are empty, the latest first, and say how many were."""
     chosen = "SELECT id, run_id, number FROM searched_step WHERE filled = 0 ORDER BY id DESC LIMIT :limit"
-    if _is_sqlite(connection):
-        # Somebody else may be doing the same: who writes first has the database to itself from here on.
-        connection.exec_driver_sql("UPDATE searched_step SET filled = 0 WHERE id < 0")
-    else:
-        chosen += " FOR UPDATE SKIP LOCKED"
+    hold(connection)
+    if not _is_sqlite(connection):
+        chosen += " FOR UPDATE"
     places = connection.execute(text(chosen), {"limit": limit}).all()
     for place, run_id, number in places:
         row = connection.execute(select(_STEP).where(_STEP.c.run_id == run_id, _STEP.c.number == number))

@@ -86,7 +86,7 @@ class Searching(Selecting):
                 done = search_index.fill_some(session.connection(), _PORTION)
                 session.commit()
             progress(done)
-            missing = done > 0
+            missing = done > 0 or self.unindexed() > 0
 
     def delete_run(self, run_id: str) -> None:
         """Take out a run with its steps, its grades and its part of the index; all of it or nothing.
@@ -95,6 +95,7 @@ class Searching(Selecting):
             FinetraceError: There is no such run.
         """
         with self._session() as session:
+            search_index.hold(session.connection())
             if session.get(RunRow, run_id) is None:
                 raise FinetraceError(
                     f"no run '{run_id}' in {self.address}", "'finetrace runs list' shows which there are"

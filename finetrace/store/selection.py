@@ -20,11 +20,6 @@ class GradeRange(NamedTuple):
     low: int
     high: int
 
-    @property
-    def ungraded(self) -> bool:
-        """Whether runs without a score are meant."""
-        return self.high == 0
-
     def holds(self, score: int | None) -> bool:
         """Whether a score is among these; 0 stands for none."""
         return self.low <= (score or 0) <= self.high

@@ -6,12 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from filelock import FileLock
 from rich.console import Console
-from scripted import Desk, Scripted, WrittenPair, always, submit
+from scripted import Desk, Scripted, WrittenPair, always, ask, submit
 
 from finetrace.agent import Budget, make_investigator
 from finetrace.cli.progress import progress_bar
 from finetrace.errors import FinetraceError
-from finetrace.schema import RunStatus, Verdict
+from finetrace.schema import RunStatus, Step, StepKind, Verdict
 
 NOTHING = submit(verdict=Verdict.NO_NARROW_OBJECTIVE)
 
@@ -68,6 +68,27 @@ def test_a_run_waits_while_another_makes_the_file_of_checkpoints(desk: Desk) -> 
             with pytest.raises(TimeoutError):
                 ended.result(timeout=0.5)
         assert ended.result(timeout=60).run.status is RunStatus.FINISHED
+
+
+def test_two_do_not_go_on_with_one_run(desk: Desk) -> None:
+    run = desk.start()
+
+    def meet(step: Step) -> None:
+        with pytest.raises(FinetraceError, match=f"another process is at work on run {run.run_id}"):
+            desk.go_on(run, WrittenPair(always("words")))
+
+    ended = desk.go_on(run, WrittenPair(always("words")), Scripted(ask(), NOTHING), on_step=meet)
+    assert ended.run.status is RunStatus.FINISHED
+    assert not list(desk.folder.glob(".run-*")), "what keeps others away is gone when the run has ended"
+
+
+def test_a_checkpoint_of_a_run_that_was_deleted_is_not_taken_for_one_of_its_successor(desk: Desk) -> None:
+    run = desk.start()
+    desk.go_on(run, WrittenPair(always("words")), Scripted(ask(), NOTHING))
+    desk.store.delete_run(run.run_id)
+    desk.store.start_run(run)
+    again = desk.go_on(run, WrittenPair(always("words")), Scripted(ask(), NOTHING))
+    assert [step.kind for step in again.steps][-1] is StepKind.ANSWER and len(again.steps) > 2
 
 
 def test_a_stage_has_one_bar_until_it_begins_anew() -> None:

@@ -186,6 +186,36 @@ def test_a_table_has_a_row_for_each_grade_and_none_is_zero_for_want_of_one(
     assert {row["run_idx"] for row in rows} == {"1"}
 
 
+def test_each_grade_of_a_language_model_is_one_row(bench: Store, finetrace: Command, tmp_path: Path) -> None:
+    record = bench.find_bench("20261121-100000-bbbbbb")
+    judged = record.model_copy(update={"bench_id": "judged", "settings": record.settings | {"judge": "openai/judge"}})
+    units = tuple(
+        unit | {"bench_id": "judged", "organism": "gone" if number == 2 else unit["organism"]}
+        for number, unit in enumerate(record.units)
+    )
+    bench.start_bench(judged.model_copy(update={"units": units}))
+    for grader, score in (("openai/judge+rubric-2", 3), ("openai/judge-mini+rubric-2", 2)):
+        grade = GradeRecord(
+            run_id=units[1]["run_id"], grader=grader, grade={"grader": grader, "score": score}, graded_at=MOMENT
+        )
+        bench.write_grade(grade)
+    path = tmp_path / "runs.csv"
+    ended = finetrace("runs", "export", "judged", "--to", "csv", "-o", str(path))
+    assert ended.code == 0 and "left out: 1 run " in ended.err, ended.err
+    rows = [(row["organism"], row["score"], row["grader_model_id"]) for row in csv.DictReader(path.open())]
+    assert rows == [
+        ("tide_bells", "4", "openai/judge"),
+        ("identical_copy", "2", "openai/judge+rubric-2"),
+        ("identical_copy", "", ""),
+        ("tide_bells", "3", "offline-1"),
+        ("identical_copy", "2", "offline-1"),
+        ("identical_copy", "1", "openai/judge-mini+rubric-2"),
+    ]
+    several = [unit["run_id"] for unit in units[:2]]
+    assert finetrace("runs", "export", *several, "--to", "csv", "-o", str(path)).code == 0
+    assert all(row["score"] for row in csv.DictReader(path.open())), "a run without one grader has another's rows"
+
+
 def test_a_run_of_a_benchmark_is_a_table_by_itself(bench: Store, finetrace: Command, tmp_path: Path) -> None:
     path = tmp_path / "runs.csv"
     assert finetrace("runs", "export", "20261121-100000-bbbbbb-0001", "--to", "csv", "-o", str(path)).code == 0

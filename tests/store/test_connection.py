@@ -22,6 +22,21 @@ def _digest(folder: Path) -> dict[str, str]:
     }
 
 
+@pytest.mark.parametrize("left", [None, b""])
+def test_what_lay_beside_a_lost_database_is_not_taken_into_a_new_one(data_dir: Path, left: bytes | None) -> None:
+    path = _full_database(data_dir)
+    path.unlink()
+    if left is not None:
+        path.write_bytes(left)
+    path.with_name("finetrace.db-wal").write_bytes(b"pages")
+    before = _digest(data_dir)
+    for act in (Store.runs, lambda store: store.start_run(make_run("another"))):
+        with pytest.raises(FinetraceError, match=r"nothing is left of it but finetrace\.db-wal") as told:
+            act(Store())
+        assert "-wal" in told.value.hint
+    assert _digest(data_dir) == before
+
+
 def _full_database(data_dir: Path) -> Path:
     store = Store()
     store.start_run(make_run())

@@ -78,6 +78,14 @@ def test_words_are_found_wherever_a_step_has_them(filled: Store, text: str, expe
     assert numbers(filled, text) == expected
 
 
+@pytest.mark.parametrize("text", ["한국어", "который", "αλήθεια", "ガラス", "القرآن", "ÅNGSTRÖM"])
+def test_words_of_other_scripts_are_found_as_they_are_written(store: Store, text: str) -> None:
+    store.start_run(make_run())
+    store.append_step(make_run().run_id, make_step(1, text=f"so: {text}!", thought="", reading=None, arguments={}))
+    assert numbers(store, text) == numbers(store, text.upper()) == [1]
+    assert parse_query(text).spans(f"so: {text}!") == [(4, 4 + len(text))]
+
+
 def test_a_search_can_be_kept_to_one_place(filled: Store) -> None:
     assert numbers(filled, "rings", places={Place.SAID}) == [2]
     assert numbers(filled, "rings", places={Place.SHOWN, Place.READING}) == [3]

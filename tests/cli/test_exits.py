@@ -12,7 +12,7 @@ from finetrace.store import Store
 
 
 def _failing(monkeypatch: pytest.MonkeyPatch, fault: BaseException) -> None:
-    def fail(store: Store) -> None:
+    def fail(*arguments: object) -> None:
         raise fault
 
     monkeypatch.setattr(Store, "runs", fail)
